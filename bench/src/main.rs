@@ -1,0 +1,3 @@
+//! Placeholder.
+//! Layer: shell
+fn main() {}

@@ -1,0 +1,2 @@
+//! One binary for what no single crate can prove.
+//! Layer: shell
