@@ -1,0 +1,158 @@
+//! What `/status` tells: the processor's account of itself, as plain data.
+//! Layer: core
+
+use serde::{Deserialize, Serialize};
+
+/// One processor at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// Whether and why it is ready.
+    pub readiness: String,
+    /// Records finished since the start, by outcome.
+    pub finished: Finished,
+    /// Partitions assigned to this process.
+    pub partitions: Vec<PartitionStatus>,
+    /// The client's side.
+    pub source: SourceStatus,
+    /// The ledger against the plan.
+    pub memory: MemoryStatus,
+    /// The backlog of each detached stage.
+    pub detached: Vec<DetachedStatus>,
+    /// Health of each sink.
+    pub sinks: Vec<SinkStatus>,
+}
+
+/// Terminal outcomes since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finished {
+    /// Went through every stage.
+    pub done: u64,
+    /// A filter said no.
+    pub filtered: u64,
+    /// Another record had the same id.
+    pub duplicates: u64,
+    /// Acknowledged by the dead-letter topic.
+    pub dead_lettered: u64,
+}
+
+impl Finished {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.done + self.filtered + self.duplicates + self.dead_lettered
+    }
+}
+
+/// One assigned partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionStatus {
+    /// Topic name.
+    pub topic: String,
+    /// Partition number.
+    pub partition: i32,
+    /// Assignment to this process, counted.
+    pub epoch: u64,
+    /// First offset not yet finished.
+    pub watermark: i64,
+    /// Last offset acknowledged by the group coordinator.
+    pub committed: i64,
+    /// Records admitted and not yet covered by an acknowledged commit: what a crash repeats.
+    pub window: u64,
+    /// Largest legal window.
+    pub window_limit: u64,
+    /// Records queued, running, parked and blocked.
+    pub held: u64,
+    /// Keys that wait until the epoch ends because their record failed for good.
+    pub blocked_keys: u64,
+    /// Bytes charged.
+    pub bytes: u64,
+    /// Records between the end of the log and the watermark; `None` before the first fetch.
+    pub lag_records: Option<u64>,
+    /// Age of the oldest unfinished record, from its own timestamp, in seconds.
+    pub lag_seconds: Option<u64>,
+    /// 0 open, 1 held, 2 paused.
+    pub gear: u8,
+    /// Why it is not open.
+    pub gear_reason: Option<String>,
+    /// Share of the hottest key in per mille of recent records.
+    pub hottest_key_permille: u32,
+    /// Records a second that the hottest key allows on this partition, whatever the workers.
+    pub ceiling_per_second: Option<u64>,
+}
+
+/// The client's counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceStatus {
+    /// Assignments and revocations answered.
+    pub rebalances: u64,
+    /// Times a partition was paused (gear 2): each costs a refetch.
+    pub pauses: u64,
+    /// Offsets out of order, records on the wrong queue and the like; each one is a bug.
+    pub faults: u64,
+    /// Clients rebuilt after a fatal error.
+    pub rebuilds: u64,
+    /// Commits acknowledged and failed.
+    pub commits: u64,
+    /// Commits that the coordinator refused.
+    pub commit_failures: u64,
+}
+
+/// Bytes by part of the plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryStatus {
+    /// The limit that the plan was derived from.
+    pub limit_bytes: u64,
+    /// How the cgroup's limit compares with the object's.
+    pub limit_source: String,
+    /// Usage less inactive file pages, as the kubelet counts.
+    pub working_set_bytes: Option<u64>,
+    /// Each part of the ledger.
+    pub parts: Vec<MemoryPart>,
+}
+
+/// One part of the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryPart {
+    /// Name, as in the plan.
+    pub name: String,
+    /// Bytes planned.
+    pub planned_bytes: u64,
+    /// Bytes held now, where they are counted.
+    pub held_bytes: Option<u64>,
+}
+
+/// The queue in front of a detached stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DetachedStatus {
+    /// Name of the stage.
+    pub stage: String,
+    /// Records waiting.
+    pub queued: u64,
+    /// Seconds until the window or the bytes are used up at the present rate; `None` when it shrinks.
+    pub seconds_until_back_pressure: Option<u64>,
+}
+
+/// One sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SinkStatus {
+    /// Name in the object.
+    pub name: String,
+    /// `Closed`, `Open` or `HalfOpen`.
+    pub breaker: String,
+    /// Effects under way.
+    pub in_flight: u64,
+    /// Failures in a row.
+    pub consecutive_failures: u64,
+    /// The last error, without payload.
+    pub last_error: Option<String>,
+}
