@@ -2,5 +2,6 @@
 //! Layer: core
 pub mod record;
 pub mod event;
+pub mod dispatch;
 pub mod sinks;
 pub mod stage;
