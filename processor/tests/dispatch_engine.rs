@@ -22,12 +22,12 @@ fn admit(engine: &mut Engine<u64>, offset: i64, key: u64) {
     engine
         .admit(offset, Key::Hash(key), 10, payload)
         .expect("the record fits");
-    engine.check().unwrap();
+    engine.check().expect("every invariant holds");
 }
 
 fn take(engine: &mut Engine<u64>, lane: u8) -> Taken<u64> {
     let taken = engine.take(lane).expect("a key is ready");
-    engine.check().unwrap();
+    engine.check().expect("every invariant holds");
     taken
 }
 
@@ -138,7 +138,7 @@ fn a_lane_frees_the_key_and_the_last_lane_finishes_the_record() {
     for _ in 0..2 {
         let taken = take(&mut engine, 0);
         let _ = engine.advance(taken.ticket, taken.payload);
-        engine.check().unwrap();
+        engine.check().expect("every invariant holds");
     }
     assert_eq!((engine.watermark(), engine.bytes()), (None, 20));
     let detached = take(&mut engine, 1);
@@ -181,7 +181,7 @@ fn a_revoke_drops_what_waits_and_lets_running_records_end() {
     }
     let (first, second) = (take(&mut engine, 0), take(&mut engine, 0));
     let released = engine.begin_revoke();
-    engine.check().unwrap();
+    engine.check().expect("every invariant holds");
     assert_eq!(
         (released.records, engine.running(), engine.state()),
         (2, 2, State::Draining)
@@ -203,7 +203,7 @@ fn a_revoke_drops_what_waits_and_lets_running_records_end() {
         ),
         (10, 0, None)
     );
-    engine.check().unwrap();
+    engine.check().expect("every invariant holds");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn an_abandoned_record_frees_its_memory_and_holds_its_offset() {
     let (lost, fine) = (take(&mut engine, 0), take(&mut engine, 0));
     let released = engine.abandon(lost.ticket);
     let _ = engine.complete(fine.ticket);
-    engine.check().unwrap();
+    engine.check().expect("every invariant holds");
     assert_eq!(
         (released.bytes, engine.bytes(), engine.watermark()),
         (10, 0, None)

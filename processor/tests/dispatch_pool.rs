@@ -30,6 +30,9 @@ const BUDGETS: Budgets = Budgets {
     partition: LIMITS,
 };
 
+/// Offsets by partition, lane and key, in the order in which they were worked on.
+type Seen = BTreeMap<(TopicPartition, u8, u64), Vec<i64>>;
+
 fn partition(number: i32) -> TopicPartition {
     TopicPartition {
         topic: TopicId(0),
@@ -48,7 +51,7 @@ fn admission(offset: i64, key: u64, charge: u64) -> Admission<u64> {
 
 /// Admits `records` records to each partition as the window allows, until all are committed.
 async fn feed(dispatcher: &Dispatcher<u64>, partitions: i32, records: i64) {
-    let mut next = vec![0; usize::try_from(partitions).unwrap()];
+    let mut next = vec![0; usize::try_from(partitions).expect("a small number")];
     let (mut batch, mut marks) = (VecDeque::new(), Vec::new());
     while next.iter().any(|&offset| offset < records)
         || dispatcher
@@ -59,11 +62,12 @@ async fn feed(dispatcher: &Dispatcher<u64>, partitions: i32, records: i64) {
         for (number, offset) in (0..).zip(&mut next) {
             batch.clear();
             batch.extend(
-                (*offset..records.min(*offset + 32))
-                    .map(|at| admission(at, u64::try_from(at * 7 % 13).unwrap(), 100)),
+                (*offset..records.min(*offset + 32)).map(|at| {
+                    admission(at, u64::try_from(at * 7 % 13).expect("a small number"), 100)
+                }),
             );
             let admitted = dispatcher.admit(partition(number), &mut batch);
-            *offset += i64::try_from(admitted.records).unwrap();
+            *offset += i64::try_from(admitted.records).expect("a small number");
         }
         dispatcher.watermarks(&mut marks);
         marks
@@ -77,7 +81,7 @@ async fn stress(lanes: Lanes, pools: &[(u8, usize)], locality: Locality) {
     let stages = 3_u8;
     let dispatcher: Dispatcher<u64> = Dispatcher::new(lanes, BUDGETS);
     (0..4).for_each(|number| dispatcher.assign(partition(number), Epoch(1)));
-    let seen: Arc<Mutex<BTreeMap<(TopicPartition, u8, u64), Vec<i64>>>> = Arc::default();
+    let seen: Arc<Mutex<Seen>> = Arc::default();
     let mut tasks = Vec::new();
     for &(pool, workers) in pools {
         for _ in 0..workers {
@@ -101,7 +105,7 @@ async fn stress(lanes: Lanes, pools: &[(u8, usize)], locality: Locality) {
     for task in tasks {
         task.await.unwrap();
     }
-    dispatcher.check().unwrap();
+    dispatcher.check().expect("every invariant holds");
     assert_eq!((dispatcher.pod().bytes, dispatcher.pod().records), (0, 0));
     let seen = seen.lock();
     assert!(
@@ -145,7 +149,7 @@ async fn a_partition_over_its_share_gives_way_and_the_others_are_served() {
     let mut batch: VecDeque<_> = (0..20).map(|at| admission(at, 1, 100)).collect();
     let last = dispatcher.admit(partition(2), &mut batch);
     assert_eq!((last.records, last.stopped), (1, Some(Full::Pod)));
-    dispatcher.check().unwrap();
+    dispatcher.check().expect("every invariant holds");
 }
 
 #[tokio::test]
@@ -186,5 +190,5 @@ async fn a_stale_completion_frees_memory_and_nothing_else() {
     let mut marks = Vec::new();
     dispatcher.watermarks(&mut marks);
     assert_eq!(marks, Vec::<Watermark>::new());
-    dispatcher.check().unwrap();
+    dispatcher.check().expect("every invariant holds");
 }

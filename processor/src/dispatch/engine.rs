@@ -404,7 +404,7 @@ impl<T> Engine<T> {
         }
         let node = &self.nodes[ticket.node];
         debug_assert!(
-            invariants::ticket_fits(node.sequence == ticket.sequence, node.place),
+            invariants::ticket_fits(ticket.sequence, node.sequence, node.place),
             "a ticket of the epoch names the record it was given for"
         );
         Some(ticket.node)

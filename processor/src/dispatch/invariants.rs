@@ -1,6 +1,8 @@
 //! What must always hold, as named predicates: asserted by the engine, checked by the tests.
 //! Layer: core
 
+use std::fmt::Debug;
+
 use super::{
     engine::{Engine, State},
     key::Key,
@@ -36,8 +38,8 @@ pub(super) fn commit_is_below_open(watermark: Option<i64>, oldest_open: Option<i
 }
 
 /// A ticket of the epoch names the record it was given for, and that record is running.
-pub(super) fn ticket_fits(same_record: bool, place: Place) -> bool {
-    same_record && place == Place::Running
+pub(super) fn ticket_fits(issued: u64, found: u64, place: Place) -> bool {
+    issued == found && place == Place::Running
 }
 
 /// Every invariant that needs a walk over the structures.
@@ -47,23 +49,22 @@ pub(super) fn check<T>(engine: &Engine<T>) -> Result<(), Violation> {
     ring_is_sound(engine)
 }
 
-fn ensure(
-    holds: bool,
+fn same<V: PartialEq + Debug>(
     invariant: &'static str,
-    detail: impl Fn() -> String,
+    found: V,
+    expected: V,
 ) -> Result<(), Violation> {
-    if holds {
-        Ok(())
-    } else {
-        Err(Violation {
-            invariant,
-            detail: detail(),
-        })
+    if found == expected {
+        return Ok(());
     }
+    Err(Violation {
+        invariant,
+        detail: format!("found {found:?}, expected {expected:?}"),
+    })
 }
 
-/// What the walk over the keys of a lane finds, in the order of [`Lane`]'s own counts.
-#[derive(Default, PartialEq, Eq)]
+/// What the walk over the keys of a lane finds, to be compared with the lane's own counts.
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     ready: u32,
     running: u32,
@@ -78,6 +79,7 @@ fn lanes_are_sound<T>(engine: &Engine<T>) -> Result<(), Violation> {
     let mut reached = 0;
     for (number, lane) in engine.lanes.iter().enumerate() {
         let found = walk(engine, number)?;
+        reached += found.records as usize;
         let counted = Found {
             ready: lane.ready,
             running: lane.running,
@@ -86,29 +88,18 @@ fn lanes_are_sound<T>(engine: &Engine<T>) -> Result<(), Violation> {
             records: lane.records,
             indexed: lane.index.len(),
         };
-        ensure(
-            found == counted,
+        same(
             "a key is in one phase, a record in one queue",
-            || {
-                format!(
-                    "lane {number}: found {}, counted {}",
-                    found.show(),
-                    counted.show()
-                )
-            },
+            found,
+            counted,
         )?;
-        let listed = ready_list(lane);
-        ensure(
-            listed == lane.ready,
+        same(
             "a key is in the ready list at most once",
-            || format!("lane {number}: listed {listed}, counted {}", lane.ready),
+            ready_list(lane),
+            lane.ready,
         )?;
-        reached += found.records as usize;
     }
-    let live = engine.nodes.live();
-    ensure(reached == live, "no record is lost or doubled", || {
-        format!("reached {reached}, live {live}")
-    })
+    same("no record is lost or doubled", reached, engine.nodes.live())
 }
 
 fn walk<T>(engine: &Engine<T>, number: usize) -> Result<Found, Violation> {
@@ -123,32 +114,44 @@ fn walk<T>(engine: &Engine<T>, number: usize) -> Result<Found, Violation> {
             Phase::Blocked => found.blocked += 1,
         }
         found.indexed += usize::from(queue.key != Key::Spread);
-        ensure(queue.head != NIL, "a key without records is freed", || {
-            format!("lane {number}")
-        })?;
-        let (mut node, mut last) = (queue.head, None);
-        while node != NIL {
-            let cell = &engine.nodes[node];
-            let runs = queue.phase == Phase::Running && node == queue.head;
-            let place = if runs { Place::Running } else { Place::Waiting };
-            let shown = || {
-                format!(
-                    "lane {number}: sequence {} is {:?}",
-                    cell.sequence, cell.place
-                )
-            };
-            ensure(cell.place == place, "only the head of a key runs", shown)?;
-            ensure(last < Some(cell.sequence), "a key keeps log order", shown)?;
-            let named = cell.queue == at && usize::from(cell.lane) == number;
-            ensure(named, "a record is in the queue it names", shown)?;
-            let open = !engine.ring.is_done(cell.sequence);
-            ensure(open, "a record in a queue is not committed", shown)?;
-            last = Some(cell.sequence);
-            found.records += 1;
-            node = cell.next;
-        }
+        found.records += walk_queue(engine, number, at)?;
     }
     Ok(found)
+}
+
+/// Records of a key: at least one, in log order, open, none but the head running.
+fn walk_queue<T>(engine: &Engine<T>, lane: usize, at: u32) -> Result<u32, Violation> {
+    let queue = &engine.lanes[lane].queues[at];
+    let (mut node, mut last, mut records) = (queue.head, None, 0);
+    while node != NIL {
+        let cell = &engine.nodes[node];
+        let runs = queue.phase == Phase::Running && node == queue.head;
+        let place = if runs { Place::Running } else { Place::Waiting };
+        same("only the head of a key runs", cell.place, place)?;
+        same(
+            "a record is in the queue it names",
+            (cell.queue, usize::from(cell.lane)),
+            (at, lane),
+        )?;
+        same(
+            "an open record is not committed",
+            engine.ring.is_done(cell.sequence),
+            false,
+        )?;
+        same(
+            "a key keeps log order",
+            last.max(Some(cell.sequence)),
+            Some(cell.sequence),
+        )?;
+        same(
+            "a record is in its queue once",
+            last == Some(cell.sequence),
+            false,
+        )?;
+        (last, node, records) = (Some(cell.sequence), cell.next, records + 1);
+    }
+    same("a key without records is freed", records == 0, false)?;
+    Ok(records)
 }
 
 fn ready_list(lane: &Lane) -> u32 {
@@ -171,52 +174,29 @@ fn ledgers_balance<T>(engine: &Engine<T>) -> Result<(), Violation> {
             .filter(|n| n.place != Place::Free)
     };
     let bytes: u64 = live().map(|node| node.charge).sum();
-    ensure(bytes == engine.held.bytes(), "charges add up", || {
-        format!("found {bytes}, held {}", engine.held.bytes())
-    })?;
-    let records = live().count() as u64;
-    ensure(records == engine.held.records(), "records add up", || {
-        format!("found {records}, held {}", engine.held.records())
-    })?;
+    same("charges add up", engine.held.bytes(), bytes)?;
+    same(
+        "records add up",
+        engine.held.records(),
+        live().count() as u64,
+    )?;
     let parked: usize = engine.lanes.iter().map(|lane| lane.parked as usize).sum();
-    ensure(
-        parked == engine.due.len(),
-        "a parked key has one retry time",
-        || format!("parked {parked}, due {}", engine.due.len()),
-    )
+    same("a parked key has one retry time", engine.due.len(), parked)
 }
 
-/// The watermark is contiguous and below everything open.
+/// The watermark is contiguous and below everything open; an ended epoch leaves nothing.
 fn ring_is_sound<T>(engine: &Engine<T>) -> Result<(), Violation> {
     let (watermark, open) = (engine.watermark(), engine.ring.oldest_open());
-    ensure(
-        commit_is_below_open(watermark, open),
-        "the commit is below what is open",
-        || format!("watermark {watermark:?}, open {open:?}"),
+    let below = commit_is_below_open(watermark, open);
+    same("the commit is below what is open", below, true)?;
+    let span = engine.ring.span();
+    same(
+        "the commit is not above the watermark",
+        span.min(engine.ring.window()),
+        span,
     )?;
-    let ring = &engine.ring;
-    ensure(
-        ring.span() <= ring.window(),
-        "the watermark is not behind the commit",
-        || format!("span {}, window {}", ring.span(), ring.window()),
-    )?;
-    let idle = engine.state == State::Idle;
-    let empty = engine.nodes.live() == 0 && engine.held.records() == 0;
-    ensure(!idle || empty, "an ended epoch leaves nothing", || {
-        format!("{} records", engine.held.records())
-    })
-}
-
-impl Found {
-    fn show(&self) -> String {
-        let Self {
-            ready,
-            running,
-            parked,
-            blocked,
-            records,
-            indexed,
-        } = self;
-        format!("{ready}+{running}+{parked}+{blocked} keys, {records} records, {indexed} indexed")
+    if engine.state == State::Idle {
+        same("an ended epoch leaves nothing", engine.nodes.live(), 0)?;
     }
+    Ok(())
 }
