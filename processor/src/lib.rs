@@ -1,10 +1,15 @@
 //! The path of a record: source → dispatch → stages → sinks → commit.
 //! Layer: core
-pub mod event;
-pub mod health;
-pub mod http;
-pub mod metrics;
+//!
+//! The modules stand in the order in which a record meets them; what the pod says about itself
+//! comes last.
+
 pub mod record;
-pub mod sinks;
+pub mod dispatch;
+pub mod event;
 pub mod stage;
+pub mod sinks;
+pub mod health;
 pub mod status;
+pub mod metrics;
+pub mod http;

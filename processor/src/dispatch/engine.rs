@@ -1,0 +1,454 @@
+//! One partition's state machine: admission, order per key, lanes, watermark, epochs.
+//! Layer: core
+//!
+//! It knows no clock, no client, no task: whoever holds it (see [`super::pool`]) brings time and
+//! workers. Everything grows to its planned bound; from then on no operation allocates.
+
+mod epoch;
+mod facts;
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+pub use facts::{EngineFacts, LaneFacts};
+
+use super::{
+    hot::HotKeys,
+    invariants,
+    key::Key,
+    lane::{Lane, Node, Phase, Place},
+    ledger::{Ledger, Released},
+    ring::SequenceRing,
+    slab::{NIL, Slab},
+};
+
+/// One assignment of the partition to this process; rises with every assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+/// A moment, milliseconds of the caller's monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(pub u64);
+
+/// What a partition may hold at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Unfinished records.
+    pub records: u32,
+    /// Charges of unfinished records, bytes.
+    pub bytes: u64,
+    /// Records admitted and not covered by an acknowledged commit: what a crash repeats.
+    pub window: u32,
+    /// Records in flight in the inline stages (lane 0).
+    pub running: u32,
+    /// Records in flight in each detached lane.
+    pub detached_running: u32,
+}
+
+/// What is in the way of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The partition holds as many unfinished records as it may.
+    Records,
+    /// The partition holds as many bytes as it may.
+    Bytes,
+    /// A crash would repeat too much: a commit must be acknowledged first.
+    Window,
+    /// The partition is over its fair share of the pod's bytes and the pod has little left.
+    Share,
+    /// The pod's bytes are used up, by whichever partition.
+    Pod,
+    /// A gate is closed.
+    Gate,
+    /// The partition is not assigned, or is being revoked.
+    Epoch,
+    /// The offset is not above the last admitted one: a fault of the source, which must seek.
+    Backwards {
+        /// Lowest offset that would be in order.
+        expected: i64,
+    },
+}
+
+/// A record that was not admitted.
+#[derive(Debug)]
+pub struct Refused<T> {
+    /// The record, unharmed.
+    pub payload: T,
+    /// What was in the way.
+    pub why: Full,
+}
+
+/// Proof that a record is in flight; spent by whatever ends its run.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a ticket that is dropped leaves its key running for ever"]
+pub struct Ticket {
+    epoch: Epoch,
+    sequence: u64,
+    charge: u64,
+    node: u32,
+    lane: u8,
+}
+
+/// A record for a worker.
+#[derive(Debug)]
+pub struct Taken<T> {
+    /// Spent when the run ends.
+    pub ticket: Ticket,
+    /// Offset of the record.
+    pub offset: i64,
+    /// Attempts in this lane that the record itself spoiled.
+    pub attempts: u16,
+    /// The record.
+    pub payload: T,
+}
+
+/// Who a failed run is charged to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The record: the attempt counts.
+    Record,
+    /// A sink: the attempt does not count.
+    Sink,
+}
+
+/// Life of an assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not assigned.
+    Idle,
+    /// Admits and hands out records.
+    Consuming,
+    /// Being revoked: only running records end.
+    Draining,
+}
+
+/// A key waiting for its retry time: when, in which order, which node.
+type Due = Reverse<(Tick, u64, u32)>;
+
+/// The state machine. `T` is the record as the caller knows it.
+#[derive(Clone)]
+pub struct Engine<T> {
+    pub(super) state: State,
+    pub(super) epoch: Epoch,
+    pub(super) limits: Limits,
+    pub(super) nodes: Slab<Node<T>>,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) ring: SequenceRing,
+    pub(super) due: BinaryHeap<Due>,
+    pub(super) held: Ledger,
+    /// Records of ended epochs that a worker still holds.
+    pub(super) stale: Ledger,
+    pub(super) hot: HotKeys,
+}
+
+impl<T> Engine<T> {
+    /// A partition that is not assigned.
+    ///
+    /// `lanes` counts the inline lane and each detached stage.
+    ///
+    /// # Panics
+    /// When `lanes` is 0.
+    #[must_use]
+    pub fn new(lanes: u8, limits: Limits) -> Self {
+        assert!(lanes > 0, "a record passes at least the inline lane");
+        Self {
+            state: State::Idle,
+            epoch: Epoch(0),
+            limits,
+            nodes: Slab::new(),
+            lanes: (0..lanes).map(|_| Lane::new()).collect(),
+            ring: SequenceRing::new(0),
+            due: BinaryHeap::new(),
+            held: Ledger::default(),
+            stale: Ledger::default(),
+            hot: HotKeys::new(),
+        }
+    }
+
+    /// Changes the limits; what is held already stays.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Takes a record in, behind the others of its key. `charge` is its true cost in bytes.
+    ///
+    /// # Errors
+    /// When a budget would be exceeded with this record counted, or the epoch does not admit. A
+    /// charge above the whole byte budget is admitted when the partition is empty.
+    pub fn admit(
+        &mut self,
+        offset: i64,
+        key: Key,
+        charge: u64,
+        payload: T,
+    ) -> Result<(), Refused<T>> {
+        if let Some(why) = self.obstacle(offset, charge) {
+            return Err(Refused { payload, why });
+        }
+        match key {
+            Key::Hash(hash) => self.hot.record(hash),
+            Key::Spread => self.hot.spread(),
+        }
+        self.held.reserve(charge);
+        let node = Node {
+            payload: Some(payload),
+            key,
+            sequence: self.ring.push(offset),
+            charge,
+            queue: NIL,
+            next: NIL,
+            attempts: 0,
+            lane: 0,
+            place: Place::Waiting,
+        };
+        let bound = self.limits.records as usize;
+        let at = self.nodes.insert(node, bound);
+        self.lanes[0].append(&mut self.nodes, at, bound);
+        debug_assert!(invariants::window_is_bounded(
+            self.ring.window(),
+            self.limits.window
+        ));
+        Ok(())
+    }
+
+    /// What would keep a record out; `None` when it would be admitted.
+    #[must_use]
+    pub fn obstacle(&self, offset: i64, charge: u64) -> Option<Full> {
+        if self.state != State::Consuming {
+            return Some(Full::Epoch);
+        }
+        if let Some(last) = self.ring.last()
+            && !invariants::offsets_rise(last, offset)
+        {
+            return Some(Full::Backwards { expected: last + 1 });
+        }
+        if self.held.records() >= u64::from(self.limits.records) {
+            return Some(Full::Records);
+        }
+        if self.ring.window() >= u64::from(self.limits.window) {
+            return Some(Full::Window);
+        }
+        (!self.held.fits(charge, self.limits.bytes)).then_some(Full::Bytes)
+    }
+
+    /// Hands out the record whose key has been ready longest, if the lane may run one more.
+    pub fn take(&mut self, lane: u8) -> Option<Taken<T>> {
+        if !self.may_take(lane) {
+            return None;
+        }
+        let at = self.lanes[usize::from(lane)].start()?;
+        let node = &mut self.nodes[at];
+        node.place = Place::Running;
+        let payload = node
+            .payload
+            .take()
+            .expect("a waiting node holds its payload");
+        let (sequence, charge) = (node.sequence, node.charge);
+        let ticket = Ticket {
+            epoch: self.epoch,
+            sequence,
+            charge,
+            node: at,
+            lane,
+        };
+        Some(Taken {
+            ticket,
+            offset: self.ring.offset(sequence),
+            attempts: self.nodes[at].attempts,
+            payload,
+        })
+    }
+
+    /// Whether [`Engine::take`] would hand out a record.
+    #[must_use]
+    pub fn may_take(&self, lane: u8) -> bool {
+        let state = &self.lanes[usize::from(lane)];
+        self.state == State::Consuming && state.ready > 0 && state.running < self.cap(lane)
+    }
+
+    /// Keys of a lane that wait for a worker.
+    #[must_use]
+    pub fn ready(&self, lane: u8) -> u32 {
+        self.lanes[usize::from(lane)].ready
+    }
+
+    /// The record reached a terminal state: its charge goes, its offset may be committed.
+    pub fn complete(&mut self, ticket: Ticket) -> Released {
+        let Some(at) = self.current(&ticket) else {
+            return self.release_stale(&ticket);
+        };
+        self.leave_lane(at);
+        self.ring.complete(ticket.sequence);
+        debug_assert!(invariants::commit_is_below_open(
+            self.ring.watermark(),
+            self.ring.oldest_open()
+        ));
+        self.free(at)
+    }
+
+    /// The record is done with its lane and goes on to the next; its key is free for the record
+    /// behind it. In the last lane this is [`Engine::complete`]. While draining the record is
+    /// dropped and stays uncommitted.
+    pub fn advance(&mut self, ticket: Ticket, payload: T) -> Released {
+        let lane = ticket.lane + 1;
+        if usize::from(lane) == self.lanes.len() {
+            return self.complete(ticket);
+        }
+        let Some(at) = self.current(&ticket) else {
+            return self.release_stale(&ticket);
+        };
+        self.leave_lane(at);
+        if self.state == State::Draining {
+            return self.free(at);
+        }
+        let node = &mut self.nodes[at];
+        (node.payload, node.place, node.lane) = (Some(payload), Place::Waiting, lane);
+        node.attempts = 0;
+        let bound = self.limits.records as usize;
+        self.lanes[usize::from(lane)].append(&mut self.nodes, at, bound);
+        Released::default()
+    }
+
+    /// The run failed: the record stays at the head of its key until `until`; other keys go on.
+    pub fn park(&mut self, ticket: Ticket, payload: T, until: Tick, blame: Blame) -> Released {
+        let at = match self.put_back(&ticket, Some(payload), Phase::Parked) {
+            Ok(at) => at,
+            Err(released) => return released,
+        };
+        let node = &mut self.nodes[at];
+        if blame == Blame::Record {
+            node.attempts = node.attempts.saturating_add(1);
+        }
+        self.due.push(Reverse((until, ticket.sequence, at)));
+        Released::default()
+    }
+
+    /// The record can not be finished: its key waits until the epoch ends.
+    pub fn block(&mut self, ticket: Ticket, payload: T) -> Released {
+        self.put_back(&ticket, Some(payload), Phase::Blocked)
+            .err()
+            .unwrap_or_default()
+    }
+
+    /// The record was not touched: it is the next of its key again.
+    pub fn give_back(&mut self, ticket: Ticket, payload: T) -> Released {
+        self.put_back(&ticket, Some(payload), Phase::Ready)
+            .err()
+            .unwrap_or_default()
+    }
+
+    /// The worker is gone, and the payload with it. The memory is released; the key is blocked and
+    /// its offset stays uncommitted, so the next epoch repeats the record.
+    pub fn abandon(&mut self, ticket: Ticket) -> Released {
+        let at = match self.put_back(&ticket, None, Phase::Blocked) {
+            Ok(at) => at,
+            Err(released) => return released,
+        };
+        let charge = std::mem::take(&mut self.nodes[at].charge);
+        let released = Released {
+            bytes: charge,
+            records: 0,
+        };
+        self.held.release(released);
+        released
+    }
+
+    /// Makes every key ready whose time has come.
+    pub fn tick(&mut self, now: Tick) {
+        while let Some(&Reverse((until, sequence, at))) = self.due.peek()
+            && until <= now
+        {
+            self.due.pop();
+            let node = &self.nodes[at];
+            debug_assert_eq!(node.sequence, sequence, "a parked node stays in its cell");
+            self.lanes[usize::from(node.lane)].unpark(node.queue);
+        }
+    }
+
+    /// The broker confirmed a commit of `position` (the next offset to read) in this epoch.
+    pub fn acknowledged(&mut self, position: i64) {
+        self.ring.acknowledge(position);
+    }
+
+    /// Next offset to commit: every record below it is done. `None` until the first is, and after
+    /// the epoch ended.
+    #[must_use]
+    pub fn watermark(&self) -> Option<i64> {
+        if self.state == State::Idle {
+            None
+        } else {
+            self.ring.watermark()
+        }
+    }
+
+    /// Checks every structural invariant; `O(records)`, for tests and the slow tick of a debug
+    /// build.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn check(&self) -> Result<(), invariants::Violation> {
+        invariants::check(self)
+    }
+
+    fn cap(&self, lane: u8) -> u32 {
+        if lane == 0 {
+            self.limits.running
+        } else {
+            self.limits.detached_running
+        }
+    }
+
+    /// The node of a ticket of this epoch.
+    fn current(&self, ticket: &Ticket) -> Option<u32> {
+        if self.state == State::Idle || ticket.epoch != self.epoch {
+            return None;
+        }
+        let node = &self.nodes[ticket.node];
+        debug_assert!(
+            invariants::ticket_fits(ticket.sequence, node.sequence, node.place),
+            "a ticket of the epoch names the record it was given for"
+        );
+        Some(ticket.node)
+    }
+
+    /// A record of an ended epoch: its memory is accounted for, nothing else happens.
+    fn release_stale(&mut self, ticket: &Ticket) -> Released {
+        let released = Released::one(ticket.charge);
+        self.stale.release(released);
+        released
+    }
+
+    fn leave_lane(&mut self, at: u32) {
+        let node = &self.nodes[at];
+        self.lanes[usize::from(node.lane)].pop(&self.nodes, node.queue);
+    }
+
+    /// Ends a run whose record stays at the head of its key; `Err` when it was dropped instead.
+    fn put_back(
+        &mut self,
+        ticket: &Ticket,
+        payload: Option<T>,
+        phase: Phase,
+    ) -> Result<u32, Released> {
+        let Some(at) = self.current(ticket) else {
+            return Err(self.release_stale(ticket));
+        };
+        if self.state == State::Draining {
+            self.leave_lane(at);
+            return Err(self.free(at));
+        }
+        let node = &mut self.nodes[at];
+        (node.payload, node.place) = (payload, Place::Waiting);
+        self.lanes[usize::from(ticket.lane)].stay(node.queue, phase);
+        Ok(at)
+    }
+
+    /// Empties a node that has left its lane.
+    fn free(&mut self, at: u32) -> Released {
+        let node = &mut self.nodes[at];
+        (node.payload, node.place) = (None, Place::Free);
+        let released = Released::one(node.charge);
+        self.nodes.release(at);
+        self.held.release(released);
+        released
+    }
+}
