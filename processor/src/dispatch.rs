@@ -22,3 +22,6 @@ pub use hot::HotKey;
 pub use invariants::Violation;
 pub use key::{Key, KeyHasher, NullKeys, Ordering};
 pub use ledger::{Ledger, Released};
+
+#[cfg(test)]
+mod tests;

@@ -103,7 +103,7 @@ async fn stress(lanes: Lanes, pools: &[(u8, usize)], locality: Locality) {
     fed.expect("no wake is lost");
     dispatcher.close();
     for task in tasks {
-        task.await.unwrap();
+        task.await.expect("the worker did not panic");
     }
     dispatcher.check().expect("every invariant holds");
     assert_eq!((dispatcher.pod().bytes, dispatcher.pod().records), (0, 0));

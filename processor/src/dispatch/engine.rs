@@ -81,11 +81,11 @@ pub struct Refused<T> {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a ticket that is dropped leaves its key running for ever"]
 pub struct Ticket {
-    epoch: Epoch,
-    sequence: u64,
-    charge: u64,
-    node: u32,
-    lane: u8,
+    pub(super) epoch: Epoch,
+    pub(super) sequence: u64,
+    pub(super) charge: u64,
+    pub(super) node: u32,
+    pub(super) lane: u8,
 }
 
 /// A record for a worker.
@@ -111,7 +111,7 @@ pub enum Blame {
 }
 
 /// Life of an assignment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Not assigned.
     Idle,
@@ -216,9 +216,9 @@ impl<T> Engine<T> {
         if self.state != State::Consuming {
             return Some(Full::Epoch);
         }
-        if let Some(last) = self.ring.last()
-            && !invariants::offsets_rise(last, offset)
-        {
+        // Kafka's first offset is 0.
+        let last = self.ring.last().unwrap_or(-1);
+        if !invariants::offsets_rise(last, offset) {
             return Some(Full::Backwards { expected: last + 1 });
         }
         if self.held.records() >= u64::from(self.limits.records) {

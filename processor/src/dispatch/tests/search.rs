@@ -1,0 +1,2 @@
+//! Every interleaving of a small world.
+//! Layer: test
