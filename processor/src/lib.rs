@@ -1,5 +1,7 @@
 //! The path of a record: source → dispatch → stages → sinks → commit.
 //! Layer: core
+pub mod allocator;
+pub mod limit;
 pub mod record;
 pub mod event;
 pub mod sinks;
