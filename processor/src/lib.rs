@@ -4,6 +4,8 @@
 //! The modules stand in the order in which a record meets them; what the pod says about itself
 //! comes last.
 
+pub mod allocator;
+pub mod limit;
 pub mod record;
 pub mod dispatch;
 pub mod event;

@@ -1,2 +1,4 @@
 //! One binary for what no single crate can prove.
-//! Layer: shell
+//! Layer: test
+
+mod tidy;
