@@ -24,7 +24,7 @@ pub const RECORD_FIELDS: &str = "key, topic, partition, offset, timestamp, heade
 pub struct Expression {
     text: Arc<str>,
     form: Form,
-    roots: Roots,
+    names: scope::Names,
 }
 
 /// What an expression is, from cheapest to dearest.
@@ -159,11 +159,11 @@ impl Expression {
             return Err(ExpressionFault::TooLong(text.len()));
         }
         let program = Program::compile(text).map_err(|errors| syntax(text, &errors))?;
-        let roots = scope::check(text, program.expression())?;
+        let names = scope::check(text, program.expression())?;
         Ok(Self {
             text: Arc::from(text),
             form: form(program),
-            roots,
+            names,
         })
     }
 
@@ -182,7 +182,12 @@ impl Expression {
     /// Which variables it reads.
     #[must_use]
     pub fn roots(&self) -> Roots {
-        self.roots
+        self.names.roots
+    }
+
+    /// The fields of `context` that it names, each once.
+    pub fn context_fields(&self) -> impl Iterator<Item = &str> {
+        self.names.context_fields.iter().map(String::as_str)
     }
 
     /// Whether it is exactly this field of the record.
@@ -243,6 +248,21 @@ fn path(segments: &[&str]) -> Option<Path> {
         "context" => Some(Path::Context(owned())),
         "record" => RecordField::from_segments(fields).map(Path::Record),
         _ => None,
+    }
+}
+
+impl fmt::Display for RecordField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = match self {
+            Self::Key => "key",
+            Self::Topic => "topic",
+            Self::Partition => "partition",
+            Self::Offset => "offset",
+            Self::Timestamp => "timestamp",
+            Self::Headers => "headers",
+            Self::Header(name) => return write!(f, "record.headers[{name:?}]"),
+        };
+        write!(f, "record.{field}")
     }
 }
 
