@@ -1,2 +1,8 @@
-//! Placeholder.
+//! The `EventPipeline` object: what users write, and the validated form that everything else reads.
 //! Layer: core
+
+pub mod civil;
+pub mod expression;
+pub mod index_pattern;
+pub mod names;
+pub mod quantity;
