@@ -4,3 +4,6 @@ pub mod record;
 pub mod event;
 pub mod sinks;
 pub mod stage;
+pub mod stages;
+pub mod chain;
+pub mod failure;
