@@ -25,7 +25,12 @@ impl Civil {
     pub fn from_timestamp_ms(timestamp_ms: i64) -> Self {
         let (year, month, day) = from_days(timestamp_ms.div_euclid(DAY_MS));
         let hour = timestamp_ms.rem_euclid(DAY_MS) / 3_600_000;
-        Self { year, month, day, hour: small(hour) }
+        Self {
+            year,
+            month,
+            day,
+            hour: small(hour),
+        }
     }
 }
 
@@ -52,7 +57,11 @@ fn from_days(days: i64) -> (i64, u32, u32) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, small(month), small(day))
 }
@@ -69,7 +78,11 @@ fn to_days(year: i64, month: u32, day: u32) -> i64 {
 
 /// Days of a month.
 fn month_length(year: i64, month: u32) -> u32 {
-    let next = if month == 12 { to_days(year + 1, 1, 1) } else { to_days(year, month + 1, 1) };
+    let next = if month == 12 {
+        to_days(year + 1, 1, 1)
+    } else {
+        to_days(year, month + 1, 1)
+    };
     small(next - to_days(year, month, 1))
 }
 
@@ -85,8 +98,12 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     let (date, time) = seconds.split_once('T')?;
     let [year, month, day] = three(date, '-', [4, 2, 2])?;
     let [hour, minute, second] = three(time, ':', [2, 2, 2])?;
-    let month = u32::try_from(month).ok().filter(|month| (1..=12).contains(month))?;
-    let day = u32::try_from(day).ok().filter(|d| (1..=month_length(year, month)).contains(d))?;
+    let month = u32::try_from(month)
+        .ok()
+        .filter(|month| (1..=12).contains(month))?;
+    let day = u32::try_from(day)
+        .ok()
+        .filter(|d| (1..=month_length(year, month)).contains(d))?;
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }

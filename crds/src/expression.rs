@@ -104,7 +104,10 @@ pub enum ExpressionFault {
         reason: String,
     },
     /// A variable that does not exist.
-    #[error("{} names the unknown variable {variable}: legal are event, record and context", shown(text))]
+    #[error(
+        "{} names the unknown variable {variable}: legal are event, record and context",
+        shown(text)
+    )]
     UnknownVariable {
         /// The expression.
         text: String,
@@ -120,7 +123,10 @@ pub enum ExpressionFault {
         function: String,
     },
     /// A field that no record has.
-    #[error("{} names record.{field}, which does not exist: legal are {RECORD_FIELDS}", shown(text))]
+    #[error(
+        "{} names record.{field}, which does not exist: legal are {RECORD_FIELDS}",
+        shown(text)
+    )]
     UnknownRecordField {
         /// The expression.
         text: String,
@@ -128,7 +134,10 @@ pub enum ExpressionFault {
         field: String,
     },
     /// Loops in loops in loops.
-    #[error("{} nests {depth} macros: at most {MAX_MACRO_DEPTH} are legal", shown(text))]
+    #[error(
+        "{} nests {depth} macros: at most {MAX_MACRO_DEPTH} are legal",
+        shown(text)
+    )]
     TooDeep {
         /// The expression.
         text: String,
@@ -151,7 +160,11 @@ impl Expression {
         }
         let program = Program::compile(text).map_err(|errors| syntax(text, &errors))?;
         let roots = scope::check(text, program.expression())?;
-        Ok(Self { text: Arc::from(text), form: form(program), roots })
+        Ok(Self {
+            text: Arc::from(text),
+            form: form(program),
+            roots,
+        })
     }
 
     /// The expression as the user wrote it.
@@ -198,7 +211,11 @@ fn syntax(text: &str, errors: &cel::ParseErrors) -> ExpressionFault {
     let first = errors.errors.first();
     let column = first.map_or(1, |error| error.pos.1.max(1).unsigned_abs());
     let reason = first.map_or("no reason given", |error| error.msg.as_str());
-    ExpressionFault::Syntax { text: text.to_owned(), column, reason: reason.to_owned() }
+    ExpressionFault::Syntax {
+        text: text.to_owned(),
+        column,
+        reason: reason.to_owned(),
+    }
 }
 
 fn form(program: Program) -> Form {
@@ -211,7 +228,9 @@ fn form(program: Program) -> Form {
             fields.push(&select.field);
             path(&fields).map(Form::Has)
         }
-        other => scope::segments(other).and_then(|fields| path(&fields)).map(Form::Path),
+        other => scope::segments(other)
+            .and_then(|fields| path(&fields))
+            .map(Form::Path),
     };
     cheap.unwrap_or_else(|| Form::Cel(Arc::new(program)))
 }

@@ -34,7 +34,10 @@ pub enum IndexPatternFault {
     #[error("{} has an unmatched brace: write dates as {{yyyy-MM-dd}}", shown(.0))]
     Brace(String),
     /// Something else than a date inside braces.
-    #[error("{} has {{{part}}}: legal inside braces are yyyy, MM, dd, HH and . _ - between them", shown(text))]
+    #[error(
+        "{} has {{{part}}}: legal inside braces are yyyy, MM, dd, HH and . _ - between them",
+        shown(text)
+    )]
     Part {
         /// The whole name.
         text: String,
@@ -62,7 +65,9 @@ impl IndexPattern {
         let mut rest = text;
         while let Some(open) = rest.find(['{', '}']) {
             let (before, after) = rest.split_at(open);
-            let date = after.strip_prefix('{').and_then(|after| after.split_once('}'));
+            let date = after
+                .strip_prefix('{')
+                .and_then(|after| after.split_once('}'));
             let (date, after) = date.ok_or_else(|| IndexPatternFault::Brace(text.to_owned()))?;
             push_text(&mut segments, before);
             push_date(&mut segments, date).ok_or_else(|| IndexPatternFault::Part {
@@ -72,8 +77,17 @@ impl IndexPattern {
             rest = after;
         }
         push_text(&mut segments, rest);
-        let pattern = Self { text: Arc::from(text), segments: segments.into() };
-        if pattern.is_name() { Ok(pattern) } else { Err(IndexPatternFault::Name { text: text.to_owned() }) }
+        let pattern = Self {
+            text: Arc::from(text),
+            segments: segments.into(),
+        };
+        if pattern.is_name() {
+            Ok(pattern)
+        } else {
+            Err(IndexPatternFault::Name {
+                text: text.to_owned(),
+            })
+        }
     }
 
     fn is_name(&self) -> bool {

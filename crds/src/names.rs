@@ -27,7 +27,11 @@ impl Rule {
         if fits {
             return Ok(Arc::from(text));
         }
-        Err(NameFault { kind: self.kind, legal: self.legal, value: text.to_owned() })
+        Err(NameFault {
+            kind: self.kind,
+            legal: self.legal,
+            value: text.to_owned(),
+        })
     }
 }
 
@@ -135,7 +139,8 @@ fn is_label(text: &str) -> bool {
 }
 
 fn is_plain(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c))
+    text.chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c))
 }
 
 fn is_topic(text: &str) -> bool {
@@ -161,7 +166,9 @@ fn is_identifier(text: &str) -> bool {
 }
 
 fn is_address(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
     let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
     let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     let legal_host = match bracketed {

@@ -6,20 +6,22 @@ use std::fmt;
 /// A number of bytes as Kubernetes writes it: `512Mi`, `1G`, `128974848000m`, `1e3`, `0.5Gi`.
 ///
 /// A fraction of a byte is rounded up, as Kubernetes does it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Quantity(u64);
 
 /// A text that is no quantity of bytes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuantityFault {
     /// Not of the form number, suffix.
-    #[error("{0:?} is not a quantity: a number and one of Ki Mi Gi Ti Pi Ei k M G T P E m u n or an exponent such as e6")]
+    #[error(
+        "{0:?} is not a quantity: a number and one of Ki Mi Gi Ti Pi Ei k M G T P E m u n or an exponent such as e6"
+    )]
     Syntax(String),
     /// Below zero.
     #[error("{0:?} is negative: bytes are 0 or more")]
     Negative(String),
     /// Above 2^63 - 1, the largest quantity of Kubernetes.
-    #[error("{0:?} is above the largest quantity, 9223372036854775807 bytes")]
+    #[error("{0:?} is above the largest quantity, 9223372036854775807")]
     TooLarge(String),
 }
 
@@ -47,23 +49,48 @@ impl Quantity {
     /// # Errors
     /// Names the text and what would be legal.
     pub fn parse(text: &str) -> Result<Self, QuantityFault> {
-        if text.starts_with('-') {
-            return Err(QuantityFault::Negative(text.to_owned()));
-        }
-        let syntax = || QuantityFault::Syntax(text.to_owned());
-        let unsigned = text.strip_prefix('+').unwrap_or(text);
-        let end = unsigned
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(unsigned.len());
-        let (number, suffix) = unsigned.split_at(end);
-        let (mantissa, fraction) = mantissa(number).ok_or_else(syntax)?;
-        let scale = Scale::parse(suffix).ok_or_else(syntax)?;
-        scale
-            .bytes(mantissa, fraction)
-            .filter(|bytes| *bytes <= Self::MAX_BYTES)
-            .map(Self)
-            .ok_or_else(|| QuantityFault::TooLarge(text.to_owned()))
+        scaled(text, 0).map(Self)
     }
+}
+
+/// CPU time as Kubernetes writes it: `500m`, `2`, `0.5`; whole thousandths of a core, rounded up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Cpu(u64);
+
+impl Cpu {
+    /// Thousandths of a core.
+    #[must_use]
+    pub const fn millicores(self) -> u64 {
+        self.0
+    }
+
+    /// Reads an amount of CPU.
+    ///
+    /// # Errors
+    /// Names the text and what would be legal.
+    pub fn parse(text: &str) -> Result<Self, QuantityFault> {
+        scaled(text, 3).map(Self)
+    }
+}
+
+/// The quantity times ten to the `power`, rounded up.
+fn scaled(text: &str, power: u32) -> Result<u64, QuantityFault> {
+    if text.starts_with('-') {
+        return Err(QuantityFault::Negative(text.to_owned()));
+    }
+    let syntax = || QuantityFault::Syntax(text.to_owned());
+    let unsigned = text.strip_prefix('+').unwrap_or(text);
+    let end = unsigned
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(unsigned.len());
+    let (number, suffix) = unsigned.split_at(end);
+    let (mantissa, fraction) = mantissa(number).ok_or_else(syntax)?;
+    let scale = Scale::parse(suffix).ok_or_else(syntax)?;
+    mantissa
+        .checked_mul(10_u128.pow(power))
+        .and_then(|mantissa| scale.apply(mantissa, fraction))
+        .filter(|value| *value <= Quantity::MAX_BYTES)
+        .ok_or_else(|| QuantityFault::TooLarge(text.to_owned()))
 }
 
 /// The digits as one integer, and how many of them stood behind the point.
@@ -102,12 +129,18 @@ impl Scale {
             "Ti" => Self::Two(40),
             "Pi" => Self::Two(50),
             "Ei" => Self::Two(60),
-            exponent => Self::Ten(exponent.strip_prefix(['e', 'E'])?.parse::<i8>().ok()?.into()),
+            exponent => Self::Ten(
+                exponent
+                    .strip_prefix(['e', 'E'])?
+                    .parse::<i8>()
+                    .ok()?
+                    .into(),
+            ),
         })
     }
 
     /// `mantissa / 10^fraction` times the factor, rounded up; `None` above `u64`.
-    fn bytes(&self, mantissa: u128, fraction: u32) -> Option<u64> {
+    fn apply(&self, mantissa: u128, fraction: u32) -> Option<u64> {
         if mantissa == 0 {
             return Some(0);
         }
@@ -117,12 +150,12 @@ impl Scale {
             Self::Ten(power) => (1, power - fraction),
         };
         let power = 10_u128.checked_pow(ten.unsigned_abs());
-        let bytes = match (ten < 0, power) {
+        let value = match (ten < 0, power) {
             (true, Some(divisor)) => ceil_product(mantissa, factor, divisor)?,
             (true, None) => 1,
             (false, power) => mantissa.checked_mul(factor)?.checked_mul(power?)?,
         };
-        u64::try_from(bytes).ok()
+        u64::try_from(value).ok()
     }
 }
 
@@ -142,7 +175,11 @@ impl fmt::Display for Quantity {
     /// The largest binary unit that divides the bytes: `512Mi`, `1000`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const UNITS: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-        let steps = if self.0 == 0 { 0 } else { (self.0.trailing_zeros() / 10) as usize };
+        let steps = if self.0 == 0 {
+            0
+        } else {
+            (self.0.trailing_zeros() / 10) as usize
+        };
         write!(f, "{}{}", self.0 >> (10 * steps), UNITS[steps])
     }
 }

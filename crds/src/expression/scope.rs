@@ -10,16 +10,49 @@ use super::{ExpressionFault, MAX_MACRO_DEPTH, RECORD_FIELDS, RecordField, Roots}
 
 /// The functions of CEL's standard library that exist here, macros included.
 pub(super) const FUNCTIONS: &[&str] = &[
-    "all", "bool", "bytes", "contains", "double", "duration", "dyn", "endsWith", "exists",
-    "exists_one", "filter", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
-    "getFullYear", "getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds", "has",
-    "int", "map", "matches", "max", "min", "size", "startsWith", "string", "timestamp", "type",
+    "all",
+    "bool",
+    "bytes",
+    "contains",
+    "double",
+    "duration",
+    "dyn",
+    "endsWith",
+    "exists",
+    "exists_one",
+    "filter",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "has",
+    "int",
+    "map",
+    "matches",
+    "max",
+    "min",
+    "size",
+    "startsWith",
+    "string",
+    "timestamp",
+    "type",
     "uint",
 ];
 
 /// Walks the expression; answers which variables it reads.
 pub(super) fn check(text: &str, expression: &IdedExpr) -> Result<Roots, ExpressionFault> {
-    let mut scope = Scope { text, roots: Roots::default(), locals: Vec::new(), depth: 0 };
+    let mut scope = Scope {
+        text,
+        roots: Roots::default(),
+        locals: Vec::new(),
+        depth: 0,
+    };
     scope.visit(&expression.expr)?;
     Ok(scope.roots)
 }
@@ -125,7 +158,9 @@ impl<'a> Scope<'a> {
             return Err(self.unknown_function(name));
         }
         let target = call.target.iter().map(AsRef::as_ref);
-        target.chain(&call.args).try_for_each(|part| self.visit(&part.expr))
+        target
+            .chain(&call.args)
+            .try_for_each(|part| self.visit(&part.expr))
     }
 
     fn comprehension(&mut self, loops: &'a ComprehensionExpr) -> Result<(), ExpressionFault> {
@@ -133,7 +168,10 @@ impl<'a> Scope<'a> {
         self.visit(&loops.accu_init.expr)?;
         self.depth += 1;
         if self.depth > MAX_MACRO_DEPTH {
-            return Err(ExpressionFault::TooDeep { text: self.text.to_owned(), depth: self.depth });
+            return Err(ExpressionFault::TooDeep {
+                text: self.text.to_owned(),
+                depth: self.depth,
+            });
         }
         let outer = self.locals.len();
         self.locals.push(&loops.iter_var);
@@ -149,7 +187,9 @@ impl<'a> Scope<'a> {
 
     /// A plain field below `record` must exist, unless a macro's local hides the variable.
     fn record_field(&self, fields: Option<&[&str]>) -> Result<(), ExpressionFault> {
-        let Some(["record", below @ ..]) = fields else { return Ok(()) };
+        let Some(["record", below @ ..]) = fields else {
+            return Ok(());
+        };
         let known = below.is_empty() || RecordField::from_segments(below).is_some();
         if known || self.locals.contains(&"record") {
             return Ok(());
