@@ -1,17 +1,26 @@
 //! An event: a record with its decoded body and the context that its stages share.
 //! Layer: core
 
-use std::sync::Arc;
+pub mod body;
+pub mod context;
+pub mod estimate;
+pub mod json;
+pub mod parse;
+
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
-use crate::{record::Record, sinks::Provenance};
+use self::{body::Body, context::Context, estimate::Estimate, json::Json, parse::DecodeError};
+use crate::{record::Record, sinks::Provenance, stage::StageError};
 
 /// What the stages see of a record.
 pub struct Event {
     record: Arc<Record>,
     provenance: Provenance,
-    context: Map<String, Value>,
+    estimate: OnceLock<Estimate>,
+    body: OnceLock<Result<Body, DecodeError>>,
+    context: Context,
 }
 
 impl Event {
@@ -21,7 +30,9 @@ impl Event {
         Self {
             record,
             provenance,
-            context: Map::new(),
+            estimate: OnceLock::new(),
+            body: OnceLock::new(),
+            context: Context::default(),
         }
     }
 
@@ -37,14 +48,56 @@ impl Event {
         &self.provenance
     }
 
+    /// Bytes that the parsed body will need at most; one scan, remembered.
+    #[must_use]
+    pub fn estimated_bytes(&self) -> u64 {
+        self.estimate().bytes()
+    }
+
+    fn estimate(&self) -> Estimate {
+        *self.estimate.get_or_init(|| Estimate::scan(self.record.value().unwrap_or_default()))
+    }
+
+    /// The decoded value of the record, parsed on the first call of a visit and then kept until
+    /// the event leaves its lane. A null value (tombstone) is JSON `null`.
+    ///
+    /// The memory is reserved by the chain before it runs a stage that [needs the
+    /// body](crate::stage::Stage::needs).
+    ///
+    /// # Errors
+    /// [`StageError::Record`] when the value is not one JSON document.
+    pub fn body(&self) -> Result<Json<'_>, StageError> {
+        let parsed = self.body.get_or_init(|| Body::parse(Arc::clone(&self.record), self.estimate()));
+        match parsed {
+            Ok(body) => Ok(body.root()),
+            Err(error) => Err(StageError::Record { reason: format!("event: {error}") }),
+        }
+    }
+
+    /// Frees the parsed body; a later [`Event::body`] parses again.
+    pub(crate) fn drop_body(&mut self) {
+        self.body.take();
+    }
+
     /// What earlier stages left for later ones.
     #[must_use]
     pub fn context(&self) -> &Map<String, Value> {
-        &self.context
+        self.context.values()
     }
 
-    /// Leaves something for later stages.
-    pub fn context_mut(&mut self) -> &mut Map<String, Value> {
-        &mut self.context
+    /// Heap bytes of the context; at most [`context::MAX_CONTEXT_BYTES`].
+    #[must_use]
+    pub fn context_bytes(&self) -> usize {
+        self.context.bytes()
+    }
+
+    /// Leaves something for later stages, in place of an older value of that name.
+    ///
+    /// # Errors
+    /// [`StageError::Record`] when the context would grow beyond its limit.
+    pub fn put_context(&mut self, name: &str, value: Value) -> Result<(), StageError> {
+        self.context
+            .put(name, value)
+            .map_err(|error| StageError::Record { reason: format!("context.{name}: {error}") })
     }
 }

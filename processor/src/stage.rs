@@ -28,10 +28,18 @@ pub enum Finish {
 /// Why a stage could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    /// The record causes it: decode, expression, rejected by a sink. Costs an attempt.
+    /// The record causes it, every time: decode, expression. Trying again cannot help.
     #[error("{reason}")]
     Record {
         /// Lower-case fragment that names field, value and what would be legal; no payload.
+        reason: String,
+    },
+    /// A sink rejected what the record asks for. Costs an attempt: a sink's schema may change.
+    #[error("sink {sink} rejected the record: {reason}")]
+    Rejected {
+        /// Name of the sink in the object.
+        sink: Arc<str>,
+        /// Lower-case fragment without payload.
         reason: String,
     },
     /// The parsed form would not fit the active budget: never retried.
@@ -57,13 +65,12 @@ impl StageError {
     #[must_use]
     pub fn from_sink(sink: &Arc<str>, error: &SinkError) -> Self {
         match error {
-            SinkError::Record { reason } => Self::Record {
-                reason: reason.clone(),
-            },
-            SinkError::Unavailable { reason } => Self::Sink {
-                sink: Arc::clone(sink),
-                reason: reason.clone(),
-            },
+            SinkError::Record { reason } => {
+                Self::Rejected { sink: Arc::clone(sink), reason: reason.clone() }
+            }
+            SinkError::Unavailable { reason } => {
+                Self::Sink { sink: Arc::clone(sink), reason: reason.clone() }
+            }
         }
     }
 }
@@ -92,6 +99,15 @@ impl<'a> Step<'a> {
     }
 }
 
+/// What a stage looks at, so that a body is parsed, and its memory reserved, only when needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// The record's metadata and raw bytes, and the context.
+    Record,
+    /// The decoded body, too.
+    Body,
+}
+
 /// One step of a pipeline.
 ///
 /// Events of one key enter a stage one at a time and in log order; events of other keys run beside
@@ -101,4 +117,10 @@ pub trait Stage: Send + Sync {
     /// Works on one event until `deadline`; after it the future is dropped and the attempt counts
     /// as the sink's fault.
     fn run<'a>(&'a self, event: &'a mut Event, deadline: Instant) -> Step<'a>;
+
+    /// What [`Stage::run`] looks at. A stage that answers [`Needs::Record`] must not call
+    /// [`Event::body`], whose memory would then be in no budget.
+    fn needs(&self) -> Needs {
+        Needs::Body
+    }
 }

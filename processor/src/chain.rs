@@ -1,0 +1,2 @@
+//! Runs one event through one lane.
+//! Layer: shell
