@@ -1,0 +1,10 @@
+//! `penstock demo`: the storefront pipeline against an independent count of what was produced.
+//! Layer: shell
+pub mod calendar;
+pub mod draw;
+pub mod generator;
+pub mod log;
+pub mod payload;
+pub mod reference;
+pub mod storefront;
+pub mod zipf;

@@ -1,0 +1,3 @@
+//! penstock without a cluster: plan a pipeline, run it, and watch it keep its promises.
+//! Layer: core
+pub mod demo;
