@@ -255,7 +255,7 @@ impl Verdict {
         } = self;
         let mut text = String::new();
         let mut line = |name: &str, value: String| {
-            writeln!(text, "  {name:<22}{value}").expect("writing to a string cannot fail");
+            writeln!(text, "{name:<22}{value}").expect("writing to a string cannot fail");
         };
         line("records produced", records.produced.to_string());
         line("finished", records.finished.to_string());

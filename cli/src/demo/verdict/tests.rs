@@ -57,7 +57,8 @@ fn the_table_says_the_same() {
           CPU s per million     61.23
           kills                 3
           verdict               pass: every promise kept
-    "#]].assert_eq(&verdict.table(&broken));
+    "#]]
+    .assert_eq(&verdict.table(&broken));
 }
 
 #[test]
