@@ -5,33 +5,33 @@
 //! what is produced (`storefront` to `producer`), who processes it (`child` to `supervise`), and
 //! what must have come of it (`reference` to `verdict`).
 
-pub mod draw;
-pub mod zipf;
-pub mod calendar;
-pub mod storefront;
-pub mod generator;
-pub mod payload;
-pub mod log;
-pub mod pacing;
+pub mod audit;
+pub mod bits;
 pub mod broker;
-pub mod shared;
-pub mod status;
-pub mod producer;
-pub mod pipeline;
-pub mod folder;
+pub mod calendar;
 pub mod cgroup;
 pub mod child;
-pub mod schedule;
-pub mod progress;
-pub mod supervise;
 pub mod commits;
-pub mod dead_letters;
-pub mod reference;
-pub mod bits;
-pub mod audit;
-pub mod sink;
-pub mod verdict;
 pub mod conduct;
+pub mod dead_letters;
+pub mod draw;
+pub mod folder;
+pub mod generator;
+pub mod log;
+pub mod pacing;
+pub mod payload;
+pub mod pipeline;
+pub mod producer;
+pub mod progress;
+pub mod reference;
+pub mod schedule;
+pub mod shared;
+pub mod sink;
+pub mod status;
+pub mod storefront;
+pub mod supervise;
+pub mod verdict;
+pub mod zipf;
 
 use std::{env, io::Write, process::ExitCode, time::Duration};
 

@@ -4,7 +4,10 @@
 use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
-use penstock_cli::{arguments::{Arguments, Command}, demo, plan, run};
+use penstock_cli::{
+    arguments::{Arguments, Command},
+    demo, plan, run,
+};
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {

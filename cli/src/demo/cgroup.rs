@@ -106,7 +106,9 @@ impl Drop for Cgroup {
 
 /// Reads `name 123` from lines of such pairs.
 fn field(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     line.trim().parse().ok()
 }
 
@@ -115,7 +117,9 @@ fn parents(membership: &str) -> Vec<(PathBuf, Version)> {
     let mut parents = Vec::new();
     for line in membership.lines() {
         let mut parts = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else {
+            continue;
+        };
         let path = path.trim_start_matches('/');
         if controllers.split(',').any(|name| name == "memory") {
             let root = Path::new(ROOT).join("memory");
@@ -143,18 +147,27 @@ mod tests {
             ("/sys/fs/cgroup/memory", Version::One),
             ("/sys/fs/cgroup/", Version::Two),
         ];
-        assert_eq!(one, expected.map(|(path, version)| (PathBuf::from(path), version)));
+        assert_eq!(
+            one,
+            expected.map(|(path, version)| (PathBuf::from(path), version))
+        );
         let two = parents("0::/user.slice/session-1.scope\n");
         let expected = [
             ("/sys/fs/cgroup/user.slice/session-1.scope", Version::Two),
             ("/sys/fs/cgroup/user.slice", Version::Two),
         ];
-        assert_eq!(two, expected.map(|(path, version)| (PathBuf::from(path), version)));
+        assert_eq!(
+            two,
+            expected.map(|(path, version)| (PathBuf::from(path), version))
+        );
     }
 
     #[test]
     fn fields_are_read_by_their_whole_name() {
         let text = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n";
-        assert_eq!((field(text, "oom_kill"), field(text, "oom")), (Some(3), None));
+        assert_eq!(
+            (field(text, "oom_kill"), field(text, "oom")),
+            (Some(3), None)
+        );
     }
 }

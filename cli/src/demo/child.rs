@@ -41,16 +41,31 @@ impl Processor {
     /// # Errors
     /// When the log cannot be opened or the shell cannot be started.
     pub fn start(launch: &Launch) -> io::Result<Self> {
-        let log = File::options().create(true).append(true).open(&launch.log)?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&launch.log)?;
         let mut command = Command::new("/bin/sh");
         match &launch.cgroup {
-            Some(file) => command.args(["-c", r#"echo $$ > "$0" && exec "$@""#]).arg(file),
+            Some(file) => command
+                .args(["-c", r#"echo $$ > "$0" && exec "$@""#])
+                .arg(file),
             None => command.args(["-c", r#"exec "$@""#, "sh"]),
         };
-        command.arg(&launch.program).arg("run").arg("-f").arg(&launch.pipeline);
-        command.arg("--status-address").arg(launch.status_address.to_string());
+        command
+            .arg(&launch.program)
+            .arg("run")
+            .arg("-f")
+            .arg(&launch.pipeline);
+        command
+            .arg("--status-address")
+            .arg(launch.status_address.to_string());
         let log_too = log.try_clone()?;
-        let child = command.stdin(Stdio::null()).stdout(log).stderr(log_too).spawn()?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(log_too)
+            .spawn()?;
         Ok(Self { child })
     }
 
@@ -88,7 +103,9 @@ impl Processor {
     pub fn stop(&mut self, patience: Duration) -> io::Result<Stopped> {
         // the shell's own kill: no unsafe code for a signal
         let id = self.child.id().to_string();
-        Command::new("/bin/sh").args(["-c", r#"kill -TERM "$0""#, &id]).status()?;
+        Command::new("/bin/sh")
+            .args(["-c", r#"kill -TERM "$0""#, &id])
+            .status()?;
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
@@ -194,17 +211,26 @@ mod tests {
         assert_eq!(status.code(), Some(3));
         let log = last_lines(&launch.log);
         assert!(log.starts_with("run -f /"), "{log}");
-        assert!(log.ends_with("pipeline.yaml --status-address 127.0.0.1:1"), "{log}");
+        assert!(
+            log.ends_with("pipeline.yaml --status-address 127.0.0.1:1"),
+            "{log}"
+        );
     }
 
     #[test]
     fn a_processor_that_ignores_sigterm_is_killed() {
         let folder = tempfile::tempdir().unwrap();
-        let script = "trap '' TERM; echo ready; while :; do read -r _ < /dev/tty || read -r _ < \"$0.fifo\"; done";
+        let script = "trap '' TERM; echo ready; read -r _ < \"$0.fifo\"";
         let launch = launch(folder.path(), script);
         let fifo = folder.path().join("processor.fifo");
-        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        let processor = Processor::start(&launch).unwrap();
+        assert!(
+            Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut processor = Processor::start(&launch).unwrap();
         while !last_lines(&launch.log).contains("ready") {
             thread::yield_now();
         }

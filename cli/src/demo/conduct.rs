@@ -115,12 +115,19 @@ pub fn conduct(options: &Options) -> Result<Conclusion, DemoError> {
     let (verdict, broken) = verdict::judge(&measured, &findings);
     let path = folder.path().to_owned();
     let remains = if broken.is_empty() {
-        folder.remove().map_err(machine("remove the folder of the run"))?;
+        folder
+            .remove()
+            .map_err(machine("remove the folder of the run"))?;
         None
     } else {
         Some(path)
     };
-    Ok(Conclusion { verdict, broken, examples: findings.examples, remains })
+    Ok(Conclusion {
+        verdict,
+        broken,
+        examples: findings.examples,
+        remains,
+    })
 }
 
 fn machine(what: &'static str) -> impl FnOnce(io::Error) -> DemoError {
@@ -172,8 +179,14 @@ impl Scene {
             Some(servers) => Broker::running(servers),
             None => Broker::embedded()?,
         };
-        broker.create_topic(Topic { name: &names.topic, partitions: options.partitions })?;
-        broker.create_topic(Topic { name: &names.dead_letter_topic, partitions: 1 })?;
+        broker.create_topic(Topic {
+            name: &names.topic,
+            partitions: options.partitions,
+        })?;
+        broker.create_topic(Topic {
+            name: &names.dead_letter_topic,
+            partitions: 1,
+        })?;
         let sink = folder.path().join("storefront.db");
         let pipeline = folder.path().join("pipeline.yaml");
         let text = pipeline::rewrite(&Rewrite {
@@ -197,7 +210,15 @@ impl Scene {
         };
         let storefront = Arc::new(Storefront::new(workload));
         let shared = Arc::new(Shared::new(options.partitions));
-        Ok(Self { broker, storefront, names, sink, launch, cgroup, shared })
+        Ok(Self {
+            broker,
+            storefront,
+            names,
+            sink,
+            launch,
+            cgroup,
+            shared,
+        })
     }
 
     /// Runs all threads to their end, also when one of them fails.
@@ -222,12 +243,20 @@ impl Scene {
             scope.spawn(|| self.watch_status());
             let observed = supervise::supervise(self.supervision(options, &produced));
             shared.stop();
-            let log = producing.join().expect("the producing thread returns its errors");
-            let dead_letters = collecting.join().expect("the collecting thread returns its errors");
+            let log = producing
+                .join()
+                .expect("the producing thread returns its errors");
+            let dead_letters = collecting
+                .join()
+                .expect("the collecting thread returns its errors");
             let observed = observed?;
             match shared.failure() {
                 Some(reason) => Err(SuperviseError::Thread(reason).into()),
-                None => Ok(Played { observed, log, dead_letters }),
+                None => Ok(Played {
+                    observed,
+                    log,
+                    dead_letters,
+                }),
             }
         })
     }
@@ -316,17 +345,25 @@ impl Scene {
 const LARGEST_DEFAULT_WINDOW: u64 = 4_096;
 
 fn membership(broker: &Broker) -> Membership {
-    if broker.is_embedded() { Membership::Consumer } else { Membership::Classic }
+    if broker.is_embedded() {
+        Membership::Consumer
+    } else {
+        Membership::Classic
+    }
 }
 
 /// Where the machine allows none, the demo goes on without, and says so.
 fn cgroup(limit_bytes: u64) -> Option<Cgroup> {
     let cgroup = Cgroup::create(limit_bytes);
-    cgroup.inspect_err(|error| tracing::warn!(%error, "no cgroup: memory is shown, not judged")).ok()
+    cgroup
+        .inspect_err(|error| tracing::warn!(%error, "no cgroup: memory is shown, not judged"))
+        .ok()
 }
 
 fn now_ms() -> Result<i64, DemoError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| DemoError::Clock)?;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_err(|_| DemoError::Clock)?;
     i64::try_from(now.as_millis()).map_err(|_| DemoError::Clock)
 }
 

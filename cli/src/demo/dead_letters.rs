@@ -81,7 +81,9 @@ fn take(consumer: &BaseConsumer, origins: &mut Origins) -> Result<(), DeadLetter
     match consumer.poll(TICK) {
         None => Ok(()),
         Some(Ok(message)) => {
-            let no_origin = DeadLetterError::NoOrigin { offset: message.offset() };
+            let no_origin = DeadLetterError::NoOrigin {
+                offset: message.offset(),
+            };
             origins.push(origin(&message).ok_or(no_origin)?);
             Ok(())
         }
@@ -101,5 +103,8 @@ fn origin(message: &BorrowedMessage<'_>) -> Option<(i32, i64)> {
         let header = headers.iter().find(|header| header.key == name)?;
         std::str::from_utf8(header.value?).ok()
     };
-    Some((text(PARTITION_HEADER)?.parse().ok()?, text(OFFSET_HEADER)?.parse().ok()?))
+    Some((
+        text(PARTITION_HEADER)?.parse().ok()?,
+        text(OFFSET_HEADER)?.parse().ok()?,
+    ))
 }

@@ -54,7 +54,11 @@ pub enum RewriteError {
 /// When the example is no YAML or lacks a field that is to be changed.
 pub fn rewrite(changes: &Rewrite<'_>) -> Result<String, RewriteError> {
     let mut object: Value = serde_saphyr::from_str(EXAMPLE)?;
-    let servers: Vec<_> = changes.bootstrap_servers.split(',').map(str::trim).collect();
+    let servers: Vec<_> = changes
+        .bootstrap_servers
+        .split(',')
+        .map(str::trim)
+        .collect();
     let memory = changes.memory_bytes.to_string();
     let fields: [(&'static str, Value); 7] = [
         ("/spec/source/bootstrapServers", json!(servers)),
@@ -62,16 +66,26 @@ pub fn rewrite(changes: &Rewrite<'_>) -> Result<String, RewriteError> {
         ("/spec/source/consumerGroup", json!(changes.group)),
         ("/spec/resources/limits/memory", json!(memory)),
         ("/spec/sinks/0/embedded/path", json!(changes.sink_path)),
-        ("/spec/failure/deadLetterTopic", json!(changes.dead_letter_topic)),
+        (
+            "/spec/failure/deadLetterTopic",
+            json!(changes.dead_letter_topic),
+        ),
         // the embedded broker keeps 5 MiB of a partition: a record that waits for its next attempt
         // must not hold back the commits of those behind it for long
-        ("/spec/failure/backoff", json!({"initialMillis": 10, "maxMillis": 1_000})),
+        (
+            "/spec/failure/backoff",
+            json!({"initialMillis": 10, "maxMillis": 1_000}),
+        ),
     ];
     for (pointer, value) in fields {
-        *object.pointer_mut(pointer).ok_or(RewriteError::Missing(pointer))? = value;
+        *object
+            .pointer_mut(pointer)
+            .ok_or(RewriteError::Missing(pointer))? = value;
     }
     let source = "/spec/source";
-    let source = object.pointer_mut(source).ok_or(RewriteError::Missing(source))?;
+    let source = object
+        .pointer_mut(source)
+        .ok_or(RewriteError::Missing(source))?;
     source["facts"]["partitions"] = json!(changes.partitions);
     source["facts"]["brokers"] = json!(1);
     match changes.membership {
@@ -105,16 +119,25 @@ mod tests {
     fn only_the_named_fields_change() {
         let before: Value = serde_saphyr::from_str(EXAMPLE).unwrap();
         let after: Value = serde_json::from_str(&rewrite(&changes()).unwrap()).unwrap();
-        assert_eq!(after["spec"]["source"]["bootstrapServers"], json!(["a:1", "b:2"]));
+        assert_eq!(
+            after["spec"]["source"]["bootstrapServers"],
+            json!(["a:1", "b:2"])
+        );
         assert_eq!(after["spec"]["sinks"][0]["embedded"]["path"], "/tmp/s.db");
         assert_eq!(after["spec"]["resources"]["limits"]["memory"], "268435456");
         assert_eq!(after["spec"]["stages"], before["spec"]["stages"]);
-        assert_eq!(after["spec"]["failure"]["maxAttempts"], before["spec"]["failure"]["maxAttempts"]);
+        assert_eq!(
+            after["spec"]["failure"]["maxAttempts"],
+            before["spec"]["failure"]["maxAttempts"]
+        );
     }
 
     #[test]
     fn a_real_broker_gets_the_classic_protocol() {
-        let changes = Rewrite { membership: Membership::Classic, ..changes() };
+        let changes = Rewrite {
+            membership: Membership::Classic,
+            ..changes()
+        };
         let after: Value = serde_json::from_str(&rewrite(&changes).unwrap()).unwrap();
         assert_eq!(after["spec"]["source"]["groupProtocol"], "Classic");
     }

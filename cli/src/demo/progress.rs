@@ -46,13 +46,20 @@ impl Progress {
     #[must_use]
     pub fn new(audience: Audience, records: u64, limit_bytes: u64) -> Self {
         let shown = audience == Audience::Person && stderr().is_terminal();
-        let target =
-            if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if shown {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(records), target);
         let template = "{bar:24} {percent:>3} % {msg}";
         let style = ProgressStyle::with_template(template);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, started: Instant::now(), limit_bytes }
+        Self {
+            bar,
+            started: Instant::now(),
+            limit_bytes,
+        }
     }
 
     /// Shows a moment.
@@ -62,7 +69,10 @@ impl Progress {
         }
         self.bar.set_position(moment.finished);
         let seconds = self.started.elapsed().as_secs().max(1);
-        let gears = moment.status.map(|status| status.gears.join(", ")).unwrap_or_default();
+        let gears = moment
+            .status
+            .map(|status| status.gears.join(", "))
+            .unwrap_or_default();
         self.bar.set_message(format!(
             "{} records/s  lag {}  memory {} of {} MiB  kills {}  {gears}",
             moment.finished / seconds,

@@ -79,7 +79,9 @@ pub enum SuperviseError {
         log: String,
     },
     /// No commit came for too long.
-    #[error("no commit for {seconds} s; waiting for {waiting}; last words of the processor:\n{log}")]
+    #[error(
+        "no commit for {seconds} s; waiting for {waiting}; last words of the processor:\n{log}"
+    )]
     Stalled {
         /// How long.
         seconds: u64,
@@ -149,7 +151,10 @@ impl Run<'_> {
             let finished = self.follow_commits()?;
             let records = self.records();
             self.kill_on_schedule(finished, records)?;
-            if records == Records::AllCommitted && self.pending.is_none() && self.supervision.schedule.left() == 0 {
+            if records == Records::AllCommitted
+                && self.pending.is_none()
+                && self.supervision.schedule.left() == 0
+            {
                 return Ok(());
             }
             self.check_alive()?;
@@ -214,7 +219,10 @@ impl Run<'_> {
         self.pending = None;
         // one that has ended by itself is a finding, not a kill
         self.check_alive()?;
-        let failed = |source| SuperviseError::Process { what: "kill", source };
+        let failed = |source| SuperviseError::Process {
+            what: "kill",
+            source,
+        };
         self.processor.kill().map_err(failed)?;
         self.processor = start(&self.supervision.launch)?;
         self.observed.kills += 1;
@@ -223,9 +231,15 @@ impl Run<'_> {
 
     fn check_alive(&mut self) -> Result<(), SuperviseError> {
         let ended = self.processor.ended();
-        match ended.map_err(|source| SuperviseError::Process { what: "wait for", source })? {
+        match ended.map_err(|source| SuperviseError::Process {
+            what: "wait for",
+            source,
+        })? {
             None => Ok(()),
-            Some(status) => Err(SuperviseError::Ended { status, log: self.log() }),
+            Some(status) => Err(SuperviseError::Ended {
+                status,
+                log: self.log(),
+            }),
         }
     }
 
@@ -243,11 +257,17 @@ impl Run<'_> {
     fn stop(mut self) -> Result<Observed, SuperviseError> {
         let log = self.log();
         self.measure();
-        let failed = |source| SuperviseError::Process { what: "stop", source };
+        let failed = |source| SuperviseError::Process {
+            what: "stop",
+            source,
+        };
         match self.processor.stop(GRACE).map_err(failed)? {
             Stopped::Cleanly => {}
             Stopped::WithFault(status) => {
-                return Err(SuperviseError::Stop { how: status.to_string(), log });
+                return Err(SuperviseError::Stop {
+                    how: status.to_string(),
+                    log,
+                });
             }
             Stopped::Late => {
                 let how = format!("killed {} s after SIGTERM", GRACE.as_secs());
@@ -255,8 +275,10 @@ impl Run<'_> {
             }
         }
         let cpu = child::cpu_ms_of_ended_children();
-        self.observed.cpu_ms =
-            cpu.map_err(|source| SuperviseError::Process { what: "measure", source })?;
+        self.observed.cpu_ms = cpu.map_err(|source| SuperviseError::Process {
+            what: "measure",
+            source,
+        })?;
         Ok(self.observed)
     }
 
@@ -266,7 +288,10 @@ impl Run<'_> {
 }
 
 fn start(launch: &Launch) -> Result<Processor, SuperviseError> {
-    Processor::start(launch).map_err(|source| SuperviseError::Process { what: "start", source })
+    Processor::start(launch).map_err(|source| SuperviseError::Process {
+        what: "start",
+        source,
+    })
 }
 
 fn total(offsets: &[i64]) -> u64 {
@@ -276,10 +301,17 @@ fn total(offsets: &[i64]) -> u64 {
 /// Partitions with records that are not committed.
 fn waiting(shared: &Shared) -> String {
     let pairs = shared.committed().into_iter().zip(shared.acknowledged());
-    let open = (0..).zip(pairs).filter(|(_, (committed, end))| committed < end);
+    let open = (0..)
+        .zip(pairs)
+        .filter(|(_, (committed, end))| committed < end);
     let words: Vec<_> = open
-        .map(|(partition, (committed, end))| format!("partition {partition} at {committed} of {end}"))
+        .map(|(partition, (committed, end))| {
+            format!("partition {partition} at {committed} of {end}")
+        })
         .collect();
-    let gears = shared.status().map(|status| status.gears.join(", ")).unwrap_or_default();
+    let gears = shared
+        .status()
+        .map(|status| status.gears.join(", "))
+        .unwrap_or_default();
     format!("{}; gears: {gears}", words.join(", "))
 }
