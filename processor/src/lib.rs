@@ -4,3 +4,4 @@ pub mod record;
 pub mod event;
 pub mod sinks;
 pub mod stage;
+pub mod plan;

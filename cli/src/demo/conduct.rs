@@ -13,6 +13,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use penstock_crds::Faults;
+use penstock_processor::plan::{Facts, demand};
+use penstock_sizing::{Bytes, Refusal, derive};
+
 use super::{
     audit::{Audit, Findings},
     broker::{Broker, BrokerError, Topic},
@@ -78,6 +82,12 @@ pub enum DemoError {
     /// The pipeline.
     #[error(transparent)]
     Pipeline(#[from] RewriteError),
+    /// There is no plan for the limit.
+    #[error("refused: {0}")]
+    Refused(#[from] Refusal),
+    /// The rewritten example is not valid.
+    #[error("the rewritten example pipeline is not valid: {0}")]
+    Faults(#[from] Faults),
     /// The processor, or one of the threads around it.
     #[error(transparent)]
     Processor(#[from] SuperviseError),
@@ -143,6 +153,8 @@ struct Scene {
     launch: Launch,
     cgroup: Option<Cgroup>,
     shared: Arc<Shared>,
+    /// Window of the plan, records per partition; what the processor itself says goes before it.
+    window: u64,
 }
 
 /// Fresh names, so that a run on a real broker finds nothing of an earlier one.
@@ -199,6 +211,7 @@ impl Scene {
             partitions: options.partitions,
             membership: membership(&broker),
         })?;
+        let window = window(&text, options.memory_bytes)?;
         fs::write(&pipeline, text).map_err(machine("write the pipeline"))?;
         let cgroup = cgroup(options.memory_bytes);
         let launch = Launch {
@@ -218,6 +231,7 @@ impl Scene {
             launch,
             cgroup,
             shared,
+            window,
         })
     }
 
@@ -327,7 +341,7 @@ impl Scene {
         let observed = &played.observed;
         let sum = |offsets: Vec<i64>| offsets.iter().map(|offset| offset.unsigned_abs()).sum();
         let status = self.shared.status().unwrap_or_default();
-        let window = status.window_records.unwrap_or(LARGEST_DEFAULT_WINDOW);
+        let window = status.window_records.unwrap_or(self.window);
         let partitions = u64::from(self.storefront.workload().partitions);
         Measured {
             produced: sum(self.shared.acknowledged()),
@@ -341,8 +355,12 @@ impl Scene {
     }
 }
 
-/// The law's own window, records per partition, where the processor never said which it uses.
-const LARGEST_DEFAULT_WINDOW: u64 = 4_096;
+/// The window that the law derives; a limit that is too small is refused before anything starts.
+fn window(pipeline: &str, limit_bytes: u64) -> Result<u64, DemoError> {
+    let parsed = penstock_crds::parse(pipeline)?;
+    let demand = demand(&parsed.pipeline, &Facts::default());
+    Ok(derive(Bytes(limit_bytes), &demand)?.dispatch.window)
+}
 
 fn membership(broker: &Broker) -> Membership {
     if broker.is_embedded() {
