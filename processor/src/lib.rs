@@ -6,6 +6,7 @@
 
 pub mod allocator;
 pub mod limit;
+pub mod plan;
 pub mod record;
 pub mod dispatch;
 pub mod event;
