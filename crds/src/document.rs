@@ -10,7 +10,7 @@ use serde_saphyr::{Spanned, options::DuplicateKeyPolicy};
 use crate::fault::Collector;
 
 /// Longest text, bytes; etcd would not take a larger object either.
-pub const MAX_TEXT_BYTES: usize = 1_000_000;
+pub(crate) const MAX_TEXT_BYTES: usize = 1_000_000;
 
 /// A text as a tree.
 #[derive(Debug, Default)]

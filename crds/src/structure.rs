@@ -4,6 +4,8 @@
 //! The schema is the one generated from the types, so nothing is said twice. Unknown fields are
 //! taken out of the tree, so that the rest can still be judged.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::{document::below, fault::Collector, names::shown};
