@@ -90,7 +90,8 @@ impl Collector {
         for fault in &mut self.faults {
             fault.line = line(&fault.path);
         }
-        self.faults.sort_by(|a, b| (a.line, &a.path).cmp(&(b.line, &b.path)));
+        self.faults
+            .sort_by(|a, b| (a.line, &a.path).cmp(&(b.line, &b.path)));
         Err(Faults(self.faults))
     }
 }

@@ -13,13 +13,23 @@ use penstock_crds::{
 
 fn examples() -> Vec<(String, String)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let yaml = files.filter(|path| path.extension().is_some_and(|ext| ext == "yaml"));
-    yaml.map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap())).collect()
+    yaml.map(|path| {
+        (
+            path.display().to_string(),
+            fs::read_to_string(&path).unwrap(),
+        )
+    })
+    .collect()
 }
 
 fn storefront() -> ValidatedPipeline {
-    parse(include_str!("../examples/storefront.yaml")).unwrap_or_else(|f| panic!("{f}")).pipeline
+    parse(include_str!("../examples/storefront.yaml"))
+        .unwrap_or_else(|f| panic!("{f}"))
+        .pipeline
 }
 
 #[test]
@@ -39,14 +49,23 @@ fn every_example_parses_and_survives_a_round_trip() {
 fn settings_carry_a_pipeline_there_and_back() {
     for (file, text) in examples() {
         let parsed = parse(&text).unwrap();
-        let observed = Observed { partitions: Some(12), brokers: Some(3) };
+        let observed = Observed {
+            partitions: Some(12),
+            brokers: Some(3),
+        };
         let settings = ProcessorSettings::new(&parsed.object, observed, 268_435_456);
         let read = parse_settings(&settings.to_text()).unwrap_or_else(|f| panic!("{file}:\n{f}"));
         assert_eq!(read.pipeline, parsed.pipeline, "{file}");
-        assert_eq!((read.observed, read.planned_limit_bytes), (observed, 268_435_456));
+        assert_eq!(
+            (read.observed, read.planned_limit_bytes),
+            (observed, 268_435_456)
+        );
         let object = settings.object();
         assert_eq!(object.spec, parsed.object.spec);
-        assert_eq!(object.metadata.namespace.as_deref(), Some(parsed.pipeline.namespace.as_str()));
+        assert_eq!(
+            object.metadata.namespace.as_deref(),
+            Some(parsed.pipeline.namespace.as_str())
+        );
     }
 }
 
@@ -58,13 +77,35 @@ fn the_storefront_is_read_as_it_is_meant() {
     assert_eq!(pipeline.source.start, Start::Earliest);
     assert_eq!(pipeline.source.max_message_bytes, 1 << 20);
     assert_eq!(pipeline.source.client.drain, Duration::from_secs(1));
-    assert_eq!(pipeline.failure.dead_letter_topic.as_ref().unwrap().as_str(), "storefront-events.dead");
-    let kinds: Vec<_> = pipeline.stages.iter().map(|stage| stage.body.kind()).collect();
+    assert_eq!(
+        pipeline
+            .failure
+            .dead_letter_topic
+            .as_ref()
+            .unwrap()
+            .as_str(),
+        "storefront-events.dead"
+    );
+    let kinds: Vec<_> = pipeline
+        .stages
+        .iter()
+        .map(|stage| stage.body.kind())
+        .collect();
     let upsert = StageKind::Upsert;
-    let expected =
-        [StageKind::Index, StageKind::Set, upsert, upsert, StageKind::Count, StageKind::Unique];
+    let expected = [
+        StageKind::Index,
+        StageKind::Set,
+        upsert,
+        upsert,
+        StageKind::Count,
+        StageKind::Unique,
+    ];
     assert_eq!(kinds, expected);
-    let detached = pipeline.stages.iter().filter(|stage| stage.mode == Mode::Detached).count();
+    let detached = pipeline
+        .stages
+        .iter()
+        .filter(|stage| stage.mode == Mode::Detached)
+        .count();
     assert_eq!(detached, 3);
     assert!(pipeline.reads_body() && pipeline.produces());
 }
