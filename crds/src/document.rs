@@ -10,13 +10,13 @@ use serde_saphyr::{Spanned, options::DuplicateKeyPolicy};
 use crate::fault::Collector;
 
 /// Longest text, bytes; etcd would not take a larger object either.
-pub const MAX_TEXT_BYTES: usize = 1_000_000;
+pub(crate) const MAX_TEXT_BYTES: usize = 1_000_000;
 
 /// A text as a tree.
 #[derive(Debug, Default)]
 pub(crate) struct Document {
-    /// The tree; null when the text does not parse.
-    pub(crate) tree: Value,
+    /// The tree; `None` when the text does not parse.
+    pub(crate) tree: Option<Value>,
     lines: HashMap<String, u64>,
 }
 
@@ -42,19 +42,16 @@ impl Document {
             }
             .deserialize(de)
         });
-        let lines = reading.lines;
-        match tree {
-            Ok(tree) => Self { tree, lines },
+        let tree = match tree {
+            Ok(tree) => Some(tree),
             Err(error) => {
-                faults.add(
-                    "",
-                    format!("not readable as YAML: {}", error.without_snippet()),
-                );
-                Self {
-                    tree: Value::Null,
-                    lines,
-                }
+                reading.faults.add("", unreadable(&error));
+                None
             }
+        };
+        Self {
+            tree,
+            lines: reading.lines,
         }
     }
 
@@ -67,6 +64,18 @@ impl Document {
             }
             path = &path[..path.rfind(['.', '['])?];
         }
+    }
+}
+
+fn unreadable(error: &serde_saphyr::Error) -> String {
+    match error {
+        serde_saphyr::Error::MultipleDocuments { location, .. } => {
+            format!(
+                "a second document begins on line {}: one object is needed",
+                location.line()
+            )
+        }
+        other => format!("not readable as YAML: {}", other.without_snippet()),
     }
 }
 
@@ -128,7 +137,12 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         Ok(value.into())
     }
 
+    /// `1e3` is a whole number, as it is for Kubernetes.
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        let text = value.to_string();
+        if let Ok(whole) = text.parse::<i64>() {
+            return Ok(whole.into());
+        }
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
 
@@ -155,6 +169,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         while let Some(key) = map.next_key::<Spanned<String>>()? {
             let path = below(&self.path, &key.value);
             let line = key.referenced.line();
+            self.reading.lines.entry(self.path.clone()).or_insert(line);
             if let Some(first) = self.reading.lines.get(&path) {
                 let message = format!("given twice, on lines {first} and {line}: keep one");
                 self.reading.faults.add(path, message);

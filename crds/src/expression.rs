@@ -215,12 +215,22 @@ impl fmt::Debug for Expression {
 fn syntax(text: &str, errors: &cel::ParseErrors) -> ExpressionFault {
     let first = errors.errors.first();
     let column = first.map_or(1, |error| error.pos.1.max(1).unsigned_abs());
-    let reason = first.map_or("no reason given", |error| error.msg.as_str());
+    let reason = first.map_or("no reason given".to_owned(), |error| reason(&error.msg));
     ExpressionFault::Syntax {
         text: text.to_owned(),
         column,
-        reason: reason.to_owned(),
+        reason,
     }
+}
+
+/// The parser's reason without the list of every token that it would have taken.
+fn reason(message: &str) -> String {
+    if message.contains("Recursion limit") {
+        return "nested too deeply".to_owned();
+    }
+    let short = message.split(" expecting ").next().unwrap_or(message);
+    let short = short.strip_prefix("Syntax error: ").unwrap_or(short);
+    short.replace("mismatched input '<EOF>'", "it ends too early")
 }
 
 fn form(program: Program) -> Form {

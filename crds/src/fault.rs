@@ -26,7 +26,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong, at least one fault, in the order of the text where that is known.
+/// Everything that is wrong, at least one fault, by line and path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Faults(Vec<Fault>);
@@ -90,7 +90,8 @@ impl Collector {
         for fault in &mut self.faults {
             fault.line = line(&fault.path);
         }
-        self.faults.sort_by_key(|fault| fault.line);
+        self.faults
+            .sort_by(|a, b| (a.line, &a.path).cmp(&(b.line, &b.path)));
         Err(Faults(self.faults))
     }
 }

@@ -27,9 +27,12 @@ pub struct Parsed {
 pub fn parse(text: &str) -> Result<Parsed, Faults> {
     let mut faults = Collector::default();
     let mut document = Document::read(text, &mut faults);
-    let pipeline = rules::object(&mut document.tree, &mut faults);
+    let pipeline = document
+        .tree
+        .as_mut()
+        .and_then(|tree| rules::object(tree, &mut faults));
     let parsed = pipeline.and_then(|pipeline| {
-        let object = EventPipeline::deserialize(&document.tree).ok()?;
+        let object = EventPipeline::deserialize(document.tree.as_ref()?).ok()?;
         Some(Parsed { object, pipeline })
     });
     faults.finish(parsed, |path| document.line(path))

@@ -121,7 +121,10 @@ impl ProcessorSettings {
 pub fn parse_settings(text: &str) -> Result<ValidatedSettings, Faults> {
     let mut faults = Collector::default();
     let mut document = Document::read(text, &mut faults);
-    let settings = check(&mut document.tree, &mut faults);
+    let settings = document
+        .tree
+        .as_mut()
+        .and_then(|tree| check(tree, &mut faults));
     faults.finish(settings, |path| document.line(path))
 }
 

@@ -4,6 +4,8 @@
 //! The schema is the one generated from the types, so nothing is said twice. Unknown fields are
 //! taken out of the tree, so that the rest can still be judged.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::{document::below, fault::Collector, names::shown};
@@ -66,8 +68,12 @@ impl<'a> Walk<'a> {
     }
 
     fn quantity(&mut self, path: &str, tree: &Value) {
+        let quote = if tree.is_number() { ": quote it" } else { "" };
         if !tree.is_string() && !tree.is_i64() {
-            let message = format!("{} where a quantity such as 256Mi is needed", found(tree));
+            let message = format!(
+                "{} where a quantity such as 256Mi is needed{quote}",
+                found(tree)
+            );
             self.faults.add(path, message);
         }
     }
@@ -144,11 +150,8 @@ impl<'a> Walk<'a> {
     }
 
     fn unknown(&mut self, known: &Map<String, Value>, path: &str, fields: &mut Map<String, Value>) {
-        let legal = known
-            .keys()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let legal = known.keys().map(String::as_str).collect::<BTreeSet<_>>();
+        let legal = legal.into_iter().collect::<Vec<_>>().join(", ");
         fields.retain(|name, _| {
             let is_known = known.contains_key(name);
             if !is_known {

@@ -70,7 +70,7 @@ impl Declared {
         if names.is_empty() {
             return format!("no declared sink serves {}", stage.field());
         }
-        format!("legal for {} are {}", stage.field(), names.join(", "))
+        format!("legal for {}: {}", stage.field(), names.join(", "))
     }
 }
 
