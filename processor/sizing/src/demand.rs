@@ -48,7 +48,7 @@ pub struct Demand {
 }
 
 /// Expected load of one pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// Records a second. At most 100,000,000.
     pub records_per_second: u64,
@@ -186,62 +186,73 @@ impl Demand {
 
     /// Faults that no limit would cure.
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        let in_range = |field, value: u64, least: u64, most: u64| {
-            if (least..=most).contains(&value) {
-                return Ok(());
-            }
-            Err(Fault::new(
-                field,
-                value.to_string(),
-                format!("{least} to {most}"),
-            ))
-        };
-        in_range("partitions", self.partitions.into(), 1, 100_000)?;
-        in_range("brokers", self.brokers.into(), 1, 1000)?;
-        in_range("cores", self.cores.into(), 1, 1024)?;
-        in_range(
-            "source.facts.compressionPercent",
-            self.compression_percent.into(),
-            100,
-            100_000,
-        )?;
-        in_range(
-            "source.maxMessageBytes",
-            self.largest_message.0,
-            1,
-            KAFKA_CEILING,
-        )?;
-        in_range(
-            "source.facts.largestBatchBytes",
-            self.largest_batch.0,
-            1,
-            KAFKA_CEILING,
-        )?;
-        in_range(
-            "source.facts.typicalValueBytes",
-            self.typical_value.0,
-            1,
-            KAFKA_CEILING,
-        )?;
-        in_range("parseFactor", self.parse_factor.into(), 1, 100)?;
-        in_range("sinks", self.sinks.len() as u64, 0, 64)?;
-        in_range("caches", self.caches.len() as u64, 0, 64)?;
-        in_range("window", self.window.into(), 1, 65_536)?;
-        in_range("workers", self.workers.unwrap_or(1).into(), 1, 4096)?;
-        if let Some(Load {
-            records_per_second,
-            stage_millis,
-        }) = self.load
-        {
-            in_range("load.recordsPerSecond", records_per_second, 0, 100_000_000)?;
-            in_range("load.stageMillis", stage_millis, 0, 86_400_000)?;
-        }
-        for sink in &self.sinks {
-            in_range("sinks.inFlight", sink.in_flight.into(), 1, 16)?;
-        }
-        for pool in Pool::ALL {
-            in_range("memory.weights", self.weights[pool].into(), 0, 1000)?;
-        }
-        Ok(())
+        let load = self.load.unwrap_or_default();
+        let numbers = [
+            ("partitions", self.partitions.into(), 1, 100_000),
+            ("brokers", self.brokers.into(), 1, 1000),
+            ("cores", self.cores.into(), 1, 1024),
+            (
+                "source.facts.compressionPercent",
+                self.compression_percent.into(),
+                100,
+                100_000,
+            ),
+            (
+                "source.maxMessageBytes",
+                self.largest_message.0,
+                1,
+                KAFKA_CEILING,
+            ),
+            (
+                "source.facts.largestBatchBytes",
+                self.largest_batch.0,
+                1,
+                KAFKA_CEILING,
+            ),
+            (
+                "source.facts.typicalValueBytes",
+                self.typical_value.0,
+                1,
+                KAFKA_CEILING,
+            ),
+            ("parseFactor", self.parse_factor.into(), 1, 100),
+            ("sinks", self.sinks.len() as u64, 0, 64),
+            ("caches", self.caches.len() as u64, 0, 64),
+            ("memory.overrides.window", self.window.into(), 1, 65_536),
+            (
+                "memory.overrides.workers",
+                self.workers.unwrap_or(1).into(),
+                1,
+                4096,
+            ),
+            (
+                "load.recordsPerSecond",
+                load.records_per_second,
+                0,
+                100_000_000,
+            ),
+            ("load.stageMillis", load.stage_millis, 0, 86_400_000),
+        ];
+        let sinks = self
+            .sinks
+            .iter()
+            .map(|sink| ("sinks.inFlight", sink.in_flight.into(), 1, 16));
+        let weights = Pool::ALL.map(|pool| ("memory.weights", self.weights[pool].into(), 0, 1000));
+        numbers
+            .into_iter()
+            .chain(sinks)
+            .chain(weights)
+            .try_for_each(in_range)
     }
+}
+
+fn in_range((field, value, least, most): (&'static str, u64, u64, u64)) -> Result<(), Fault> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        field,
+        value.to_string(),
+        format!("{least} to {most}"),
+    ))
 }

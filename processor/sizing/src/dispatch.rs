@@ -22,7 +22,7 @@ pub struct DispatchPlan {
     pub window: u64,
 }
 
-/// A ring slot: offset and state of one admitted record.
+/// A ring cell holds offset and state in 8 bytes; rings grow by powers of two, so twice that.
 const RING_SLOT: u64 = 16;
 /// Below this a commit would be due for every handful of records.
 const WINDOW_FLOOR: u64 = 64;

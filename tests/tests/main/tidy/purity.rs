@@ -65,6 +65,10 @@ impl Search<'_> {
         if SEAMS.contains(&self.source.path.as_str()) && path == "futures::future::BoxFuture" {
             return;
         }
+        // Addresses are values; sockets are not.
+        if path.starts_with("std::net::") && path.ends_with("Addr") {
+            return;
+        }
         // Whole segments only: `mpsc_like` is no channel.
         let whole = format!("::{path}::");
         if let Some(banned) = BANNED
@@ -222,6 +226,7 @@ mod tests {
             "use std::time::Instant; fn f(now: Instant) {}",
             "use std::sync::Arc; struct S { s: Arc<str>, m: Mutex<u8> }",
             "#[cfg(test)] mod tests { fn f() { let _ = Instant::now(); } }",
+            "use std::{net::SocketAddr, path::PathBuf};",
             "fn f() { env!(\"CARGO_PKG_VERSION\"); }",
         ] {
             assert_eq!(faults(code), 0, "{code}");

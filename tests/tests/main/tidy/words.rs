@@ -51,7 +51,14 @@ pub(super) fn bounds(source: &Source) -> Vec<Fault> {
     let what = Some("an unbounded queue or channel");
     faults(source, Where::Everywhere, |word| match word {
         Word::Path(path) if path.iter().any(|name| is_unbounded(name)) => what,
-        Word::Call(path, 0) if path.last().is_some_and(|name| name == "channel") => what,
+        Word::Call(path, 0) if path.last().is_some_and(|name| name == "channel") => {
+            // A channel of one message is bounded by its type.
+            if path.iter().any(|name| name == "oneshot") {
+                None
+            } else {
+                what
+            }
+        }
         _ => None,
     })
 }
@@ -214,5 +221,6 @@ mod tests {
         );
         assert_eq!(count("fn f(s: UnboundedSender<u8>) {}"), 1);
         assert_eq!(count("fn f() { let _ = mpsc::channel::<u8>(8); }"), 0);
+        assert_eq!(count("fn f() { let _ = oneshot::channel::<u8>(); }"), 0);
     }
 }
