@@ -1,0 +1,82 @@
+//! Builds the processor under test and finds it beside this program.
+//! Layer: shell
+
+use std::{
+    env,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::fleet::Program;
+
+/// Why there is no processor to test.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildError {
+    #[error("find this program's own file")]
+    Own(#[source] io::Error),
+    #[error("find {}", path.display())]
+    Missing { path: PathBuf, source: io::Error },
+    #[error("start cargo")]
+    Start(#[source] io::Error),
+    #[error("cargo build --release --package penstock-cli failed")]
+    Failed,
+}
+
+/// Builds `penstock` (nothing happens when it is up to date).
+pub(crate) fn penstock() -> Result<Program, BuildError> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args([
+            "build",
+            "--release",
+            "--quiet",
+            "--package",
+            "penstock-cli",
+            "--bin",
+            "penstock",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdout(Stdio::null())
+        .status()
+        .map_err(BuildError::Start)?;
+    if !status.success() {
+        return Err(BuildError::Failed);
+    }
+    given(&target()?.join("release").join("penstock"))
+}
+
+/// A processor that was built elsewhere.
+pub(crate) fn given(file: &Path) -> Result<Program, BuildError> {
+    let found = file.canonicalize();
+    let path = found.map_err(|source| BuildError::Missing {
+        path: file.to_owned(),
+        source,
+    })?;
+    Ok(Program {
+        path: path.into(),
+        leading: Vec::new(),
+    })
+}
+
+/// Where scenarios keep their files: below the target directory, so that nothing of a run that
+/// was killed is left anywhere else.
+pub(crate) fn scratch() -> Result<PathBuf, BuildError> {
+    Ok(target()?.join("e2e"))
+}
+
+/// This program's own file.
+pub(crate) fn this_program() -> Result<OsString, BuildError> {
+    Ok(env::current_exe().map_err(BuildError::Own)?.into())
+}
+
+/// The target directory: this program lies in its `release` or `debug`.
+fn target() -> Result<PathBuf, BuildError> {
+    let own = env::current_exe().map_err(BuildError::Own)?;
+    Ok(own
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("target"))
+        .to_owned())
+}

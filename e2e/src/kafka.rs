@@ -1,0 +1,203 @@
+//! One real Apache Kafka broker on loopback, or a running one that was given.
+//! Layer: shell
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::{
+    child::{self, ChildError, Guarded},
+    interrupt::Interrupted,
+    wait::{self, Waited},
+};
+
+mod install;
+
+const SETTINGS: &str = include_str!("../kafka/server.properties");
+const LOGGING: &str = include_str!("../kafka/log4j2.properties");
+const HEAP: [&str; 3] = ["-Xms512m", "-Xmx512m", "-XX:+UseG1GC"];
+const START: Duration = Duration::from_secs(90);
+
+/// Why there is no broker.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BrokerError {
+    #[error("maven must resolve Apache Kafka once (JDK 17 and mvn are needed): {what}")]
+    Install { what: String },
+    #[error("prepare the broker: {what}")]
+    Prepare {
+        what: &'static str,
+        source: io::Error,
+    },
+    #[error("format the broker's folder: {output}")]
+    Format { output: String },
+    #[error("broker did not answer within {} s:\n{log}", START.as_secs())]
+    Start { log: String },
+    #[error("a broker that was given cannot be stopped")]
+    Foreign,
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// A broker for the scenarios.
+pub(crate) struct Broker {
+    bootstrap: String,
+    own: Option<Own>,
+}
+
+/// What ends with us; the process before its folder.
+struct Own {
+    process: Guarded,
+    _folder: TempDir,
+}
+
+impl Broker {
+    /// A broker that runs already.
+    pub(crate) fn given(bootstrap: &str) -> Self {
+        Self {
+            bootstrap: bootstrap.to_owned(),
+            own: None,
+        }
+    }
+
+    /// Installs if needed, formats a fresh folder, starts and waits until the port answers.
+    pub(crate) fn start() -> Result<Self, BrokerError> {
+        let libraries = install::libraries()?;
+        let folder = TempDir::with_prefix("penstock-e2e-kafka-").map_err(prepare("temp folder"))?;
+        let (port, controller) = free_ports().map_err(prepare("free ports"))?;
+        write_settings(folder.path(), port, controller).map_err(prepare("settings"))?;
+        format(&libraries, folder.path())?;
+        let mut run = child::command("java");
+        run.args(HEAP)
+            .args(["-XX:MaxGCPauseMillis=20", "-Djava.awt.headless=true"]);
+        run.arg(logging(folder.path()))
+            .arg("-cp")
+            .arg(libraries.join("*"));
+        run.arg("kafka.Kafka")
+            .arg(folder.path().join("server.properties"));
+        let log = folder.path().join("broker.log");
+        let process = Guarded::spawn("kafka", run.current_dir(folder.path()), &log)?;
+        let mut own = Own {
+            process,
+            _folder: folder,
+        };
+        own.await_port(port)?;
+        Ok(Self {
+            bootstrap: format!("127.0.0.1:{port}"),
+            own: Some(own),
+        })
+    }
+
+    /// `host:port` for clients.
+    pub(crate) fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// Stops the broker's process as a whole, as a host under pressure does, without ending it.
+    pub(crate) fn suspend(&self) -> Result<(), BrokerError> {
+        Ok(self.own()?.process.signal(Signal::STOP)?)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) -> Result<(), BrokerError> {
+        Ok(self.own()?.process.signal(Signal::CONT)?)
+    }
+
+    /// Whether the broker was started here and so can be stopped.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    fn own(&self) -> Result<&Own, BrokerError> {
+        self.own.as_ref().ok_or(BrokerError::Foreign)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(own) = &mut self.own {
+            // The folder is deleted next, so a clean stop would only cost time.
+            let _ = own.process.kill();
+        }
+    }
+}
+
+impl Own {
+    fn await_port(&mut self, port: u16) -> Result<(), BrokerError> {
+        let pause = Duration::from_millis(100);
+        let answered = wait::until(START, pause, || -> Result<_, BrokerError> {
+            if self.process.exited()?.is_some() {
+                return Ok(Some(false));
+            }
+            Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+                .is_ok()
+                .then_some(true))
+        })?;
+        match answered {
+            Waited::Met(true) => Ok(()),
+            Waited::Met(false) | Waited::TimedOut => Err(BrokerError::Start {
+                log: self.process.tail(),
+            }),
+        }
+    }
+}
+
+fn prepare(what: &'static str) -> impl FnOnce(io::Error) -> BrokerError {
+    move |source| BrokerError::Prepare { what, source }
+}
+
+/// Two ports that were free a moment ago; held together so that they differ.
+fn free_ports() -> io::Result<(u16, u16)> {
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let second = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+}
+
+fn write_settings(folder: &Path, port: u16, controller: u16) -> io::Result<()> {
+    let data = folder.join("data");
+    let text = SETTINGS
+        .replace("${PORT}", &port.to_string())
+        .replace("${CONTROLLER_PORT}", &controller.to_string())
+        .replace("${DATA}", &data.display().to_string());
+    fs::write(folder.join("server.properties"), text)?;
+    fs::write(folder.join("log4j2.properties"), LOGGING)
+}
+
+fn logging(folder: &Path) -> String {
+    format!(
+        "-Dlog4j2.configurationFile={}",
+        folder.join("log4j2.properties").display()
+    )
+}
+
+fn format(libraries: &Path, folder: &Path) -> Result<(), BrokerError> {
+    let settings: PathBuf = folder.join("server.properties");
+    let output = Command::new("java")
+        .args(["-Xmx128m", "-cp"])
+        .arg(libraries.join("*"))
+        .arg(logging(folder))
+        .args([
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            "MkU3OEVBNTcwNTJENDM2Qg",
+            "-c",
+        ])
+        .arg(settings)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(prepare("storage tool"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let output = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(BrokerError::Format { output })
+}

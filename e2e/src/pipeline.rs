@@ -1,0 +1,69 @@
+//! Pipeline files for the processors, written from templates.
+//! Layer: core
+
+use crate::names::Names;
+
+const PRODUCE: &str = include_str!("../pipelines/produce.yaml");
+const EMBEDDED: &str = include_str!("../pipelines/embedded.yaml");
+
+/// Which pipeline a scenario runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Template {
+    /// One `produce` stage to the output topic.
+    Produce,
+    /// `index`, `upsert` and `count` into the embedded sink.
+    Embedded,
+}
+
+/// Kafka's group protocols, as the object spells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Cooperative rebalancing led by a member.
+    Classic,
+    /// KIP-848, led by the broker.
+    Consumer,
+}
+
+/// Fills a template in.
+///
+/// `generation` is the incarnation for [`Template::Produce`], whose stage compares nothing: so each
+/// record of the output says which start of which processor wrote it. The embedded sink does
+/// compare generations, so there it stays 0.
+pub(crate) fn write(
+    template: Template,
+    protocol: Protocol,
+    bootstrap: &str,
+    names: &Names,
+    incarnation: u64,
+) -> String {
+    let (text, generation) = match template {
+        Template::Produce => (PRODUCE, incarnation),
+        Template::Embedded => (EMBEDDED, 0),
+    };
+    let protocol = match protocol {
+        Protocol::Classic => "Classic",
+        Protocol::Consumer => "Consumer",
+    };
+    text.replace("${BOOTSTRAP}", bootstrap)
+        .replace("${INPUT}", &names.input)
+        .replace("${OUTPUT}", &names.output)
+        .replace("${DEAD}", &names.dead)
+        .replace("${GROUP}", &names.group)
+        .replace("${PROTOCOL}", protocol)
+        .replace("${GENERATION}", &generation.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_placeholder_is_left() {
+        let names = Names::new("test", 1);
+        for template in [Template::Produce, Template::Embedded] {
+            let text = write(template, Protocol::Classic, "localhost:1", &names, 3);
+            assert!(!text.contains("${"), "{text}");
+            assert!(text.contains(&names.group));
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! What one scenario works with: its topics, its feed, its processors, and the books at the end.
+//! Layer: shell
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+
+use crate::{
+    feed::{Feed, FeedError},
+    fleet::{self, FleetError, Launcher, Processor, Program},
+    interrupt::Interrupted,
+    kafka::{Broker, BrokerError},
+    ledger::Ledger,
+    names::Names,
+    observe::{self, ObserveError},
+    oracle::{self, Allowance, Repeats, Violation},
+    pipeline::{self, Protocol, Template},
+    report::{Row, Verdict},
+    status::Status,
+    topics::{self, TopicError, Watch},
+    wait::{self, Waited},
+    workload::Workload,
+};
+
+/// Partitions of every input topic.
+pub(crate) const PARTITIONS: u32 = 12;
+/// What Kubernetes gives a pod by default.
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
+/// Without any progress for so long, a run stands still.
+const STALL: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(10);
+
+/// Why a scenario could not be carried out; what it found out about promises is a verdict instead.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ScenarioError {
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    #[error("lock the sink's file from outside")]
+    Lock(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// Where scenarios run.
+pub(crate) struct Site<'a> {
+    /// The broker.
+    pub(crate) broker: &'a Broker,
+    /// The processor under test.
+    pub(crate) program: Program,
+    /// Files of the scenarios; kept until the next run, for a person to look into.
+    pub(crate) folder: &'a Path,
+    /// Start of every choice.
+    pub(crate) seed: u64,
+}
+
+/// What sets one scenario's world apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Name on the command line.
+    pub(crate) name: &'static str,
+    /// Which pipeline.
+    pub(crate) template: Template,
+    /// Which group protocol.
+    pub(crate) protocol: Protocol,
+    /// Distinct keys.
+    pub(crate) keys: u32,
+}
+
+/// One scenario in progress.
+pub(crate) struct Rig<'a> {
+    site: &'a Site<'a>,
+    shape: Shape,
+    names: Names,
+    workload: Workload,
+    watch: Watch,
+    launcher: Launcher,
+    feed: Option<Feed>,
+    laid: u32,
+    started: Instant,
+    incarnations: u64,
+    busy: Vec<u64>,
+    window: u64,
+    disturbances: u64,
+    faults: Vec<String>,
+    /// Choices of the scenario.
+    pub(crate) rng: SmallRng,
+}
+
+impl<'a> Rig<'a> {
+    /// Fresh topics, group and folder.
+    pub(crate) fn new(site: &'a Site<'a>, shape: Shape) -> Result<Self, ScenarioError> {
+        let names = Names::new(shape.name, site.seed);
+        let folder = site.folder.join(shape.name);
+        fleet::fresh_folder(&folder)?;
+        let bootstrap = site.broker.bootstrap();
+        topics::create(bootstrap, &names, PARTITIONS)?;
+        let workload = Workload {
+            seed: site.seed,
+            keys: shape.keys,
+            partitions: PARTITIONS,
+        };
+        Ok(Self {
+            site,
+            shape,
+            watch: Watch::new(bootstrap, &names, PARTITIONS)?,
+            feed: Some(Feed::new(bootstrap, &names.input, workload)?),
+            names,
+            workload,
+            launcher: Launcher {
+                program: site.program.clone(),
+                folder,
+            },
+            laid: 0,
+            started: Instant::now(),
+            incarnations: 0,
+            busy: Vec::new(),
+            window: 0,
+            disturbances: 0,
+            faults: Vec::new(),
+            rng: SmallRng::seed_from_u64(site.seed),
+        })
+    }
+
+    /// The broker under the scenario.
+    pub(crate) fn broker(&self) -> &'a Broker {
+        self.site.broker
+    }
+
+    /// The file of the embedded sink.
+    pub(crate) fn sink_file(&self) -> std::path::PathBuf {
+        self.launcher.folder.join("sink.db")
+    }
+
+    /// Appends the next `records` to the input.
+    pub(crate) fn lay(&mut self, records: u32) -> Result<(), ScenarioError> {
+        let next = self.laid + records;
+        self.feed
+            .as_mut()
+            .ok_or(FeedError::Ended)?
+            .lay(self.laid..next)?;
+        self.laid = next;
+        Ok(())
+    }
+
+    /// Hands the feed over to a steady stream; [`Rig::streamed`] takes its count.
+    pub(crate) fn take_feed(&mut self) -> Result<Feed, ScenarioError> {
+        Ok(self.feed.take().ok_or(FeedError::Ended)?)
+    }
+
+    /// Notes how many records a stream appended.
+    pub(crate) fn streamed(&mut self, records: u32) {
+        self.laid = records;
+    }
+
+    /// Starts a processor and waits until it has a plan and partitions.
+    pub(crate) fn start(&mut self) -> Result<Processor, ScenarioError> {
+        let mut processor = self.launch()?;
+        let Status { window, .. } = processor.await_assigned()?;
+        self.window = self.window.max(window);
+        Ok(processor)
+    }
+
+    /// Starts a processor and does not wait for anything.
+    pub(crate) fn launch(&mut self) -> Result<Processor, ScenarioError> {
+        let Shape {
+            template, protocol, ..
+        } = self.shape;
+        let bootstrap = self.site.broker.bootstrap();
+        let text = pipeline::write(
+            template,
+            protocol,
+            bootstrap,
+            &self.names,
+            self.incarnations,
+        );
+        let processor = self.launcher.start(&text, self.incarnations)?;
+        self.incarnations += 1;
+        Ok(processor)
+    }
+
+    /// Notes a processor that had partitions and time, so that it must have processed something.
+    pub(crate) fn must_have_progressed(&mut self, processor: &Processor) {
+        self.busy.push(processor.incarnation());
+    }
+
+    /// Notes that owners may change now.
+    pub(crate) fn disturb(&mut self) {
+        self.disturbances += 1;
+    }
+
+    /// Notes something that went wrong.
+    pub(crate) fn fault(&mut self, what: Option<String>) {
+        self.faults.extend(what);
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self, processor: Processor) -> Result<(), ScenarioError> {
+        self.disturb();
+        Ok(processor.kill()?)
+    }
+
+    /// SIGTERM; a processor that does not exit 0 within the grace period is a fault.
+    pub(crate) fn stop(&mut self, processor: Processor) -> Result<(), ScenarioError> {
+        self.disturb();
+        let fault = processor.stop(GRACE)?;
+        self.fault(fault);
+        Ok(())
+    }
+
+    /// Finished work so far: effects in the output topic, or commits where there is no output.
+    pub(crate) fn progress(&self) -> Result<u64, ScenarioError> {
+        Ok(match self.shape.template {
+            Template::Produce => self.watch.produced()?,
+            Template::Embedded => self.watch.committed()?.iter().sum(),
+        })
+    }
+
+    /// Waits until [`Rig::progress`] has grown beyond `before` and reached `target`.
+    pub(crate) fn await_progress(
+        &mut self,
+        processor: &mut Processor,
+        before: u64,
+        target: u64,
+    ) -> Result<(), ScenarioError> {
+        let reached = wait::until(STALL, POLL, || -> Result<_, ScenarioError> {
+            processor.check_alive()?;
+            let progress = self.progress()?;
+            Ok((progress > before && progress >= target).then_some(()))
+        })?;
+        if reached == Waited::TimedOut {
+            let at = self.progress()?;
+            self.fault(Some(format!(
+                "no way from {before} to {target} in 60 s, stands at {at}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Waits until everything laid is committed; a standstill is a fault.
+    pub(crate) fn await_committed(
+        &mut self,
+        processors: &mut [Processor],
+    ) -> Result<(), ScenarioError> {
+        let expected = self.watch.input()?;
+        let mut last = (0, Instant::now());
+        loop {
+            processors.iter_mut().try_for_each(Processor::check_alive)?;
+            // A broker that was just let go on may not answer yet: the stall limit decides.
+            let commits = self.watch.committed().unwrap_or_default();
+            if commits == expected {
+                return Ok(());
+            }
+            let sum = commits.iter().sum::<u64>();
+            if sum > last.0 {
+                last = (sum, Instant::now());
+            }
+            if last.1.elapsed() > STALL {
+                let all: u64 = expected.iter().sum();
+                self.fault(Some(format!(
+                    "no commit for 60 s, stands at {} of {all}",
+                    last.0
+                )));
+                return Ok(());
+            }
+            wait::pass(Duration::from_millis(50))?;
+        }
+    }
+
+    /// A number in the range, from the scenario's seed.
+    pub(crate) fn choose(&mut self, range: std::ops::Range<u64>) -> u64 {
+        self.rng.random_range(range)
+    }
+
+    /// Reads what came out and judges it.
+    pub(crate) fn judge(self, repeats: Repeats) -> Result<Row, ScenarioError> {
+        let ledger = Ledger::new(self.workload, self.laid);
+        let mut faults: Vec<Violation> = self
+            .faults
+            .iter()
+            .cloned()
+            .map(Violation::Scenario)
+            .collect();
+        if self.watch.input()? != ledger.lengths() {
+            faults.push(Violation::Scenario(
+                "the input topic is not what was laid".to_owned(),
+            ));
+        }
+        let dead = self.watch.dead_letters()?;
+        faults.extend((dead > 0).then_some(Violation::DeadLetters(dead)));
+        let allowance = Allowance {
+            repeats,
+            disturbances: self.disturbances,
+            window: self.window,
+            incarnations: self.busy.clone(),
+        };
+        let mut row = match self.shape.template {
+            Template::Produce => self.judge_output(&ledger, &allowance, &mut faults)?,
+            Template::Embedded => self.judge_sink(&ledger, &allowance, &mut faults)?,
+        };
+        row.records = ledger.records();
+        row.window = self.window;
+        row.instances = self.incarnations;
+        row.disturbances = self.disturbances;
+        row.seconds = self.started.elapsed().as_secs_f64();
+        row.verdict = if faults.is_empty() {
+            Verdict::Pass
+        } else {
+            Verdict::Fail
+        };
+        row.violations = faults.iter().map(Violation::to_string).collect();
+        Ok(row)
+    }
+
+    fn judge_output(
+        &self,
+        ledger: &Ledger,
+        allowance: &Allowance,
+        faults: &mut Vec<Violation>,
+    ) -> Result<Row, ScenarioError> {
+        let records = self.watch.produced()?;
+        let bootstrap = self.site.broker.bootstrap();
+        let findings = observe::output(bootstrap, &self.names.output, records, ledger)?;
+        faults.extend(oracle::judge(&findings, allowance));
+        Ok(Row {
+            lost: findings.lost,
+            out_of_order: findings.out_of_order,
+            repeated: findings.repeated,
+            repeat_bound: oracle::repeat_bound(&findings, allowance),
+            deepest_repeat: findings.depth,
+            partitions_progressed: findings.partitions_progressed,
+            examples: findings.examples,
+            ..Row::empty(self.shape.name, Verdict::Fail)
+        })
+    }
+
+    fn judge_sink(
+        &self,
+        ledger: &Ledger,
+        allowance: &Allowance,
+        faults: &mut Vec<Violation>,
+    ) -> Result<Row, ScenarioError> {
+        let findings = observe::sink(&self.sink_file(), ledger)?;
+        let repeated = observe::redelivered(&self.sink_file())?;
+        let bound = oracle::sink_repeat_bound(allowance, PARTITIONS);
+        faults.extend(oracle::judge_sink(&findings, repeated, bound));
+        Ok(Row {
+            lost: findings.lost,
+            out_of_order: findings.out_of_order,
+            repeated,
+            repeat_bound: bound,
+            totals_exact: Some(findings.mismatches == 0),
+            partitions_progressed: findings.partitions_progressed,
+            examples: findings.examples,
+            ..Row::empty(self.shape.name, Verdict::Fail)
+        })
+    }
+}

@@ -1,0 +1,39 @@
+//! The few facts that scenarios need from a processor's `/status`.
+//! Layer: core
+
+use serde_json::Value;
+
+/// What a processor says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// Partitions assigned now.
+    pub(crate) partitions: u64,
+    /// Records per partition between acknowledged commit and admission.
+    pub(crate) window: u64,
+}
+
+/// Reads the JSON; `None` while it does not name both.
+pub(crate) fn parse(body: &[u8]) -> Option<Status> {
+    let json: Value = serde_json::from_slice(body).ok()?;
+    let partitions = json.pointer("/partitions")?.as_array()?.len() as u64;
+    let window = json.pointer("/plan/windowRecords")?.as_u64()?;
+    Some(Status { partitions, window })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plan_and_assignment_are_read() {
+        let body = br#"{"partitions": [{"partition": 3}], "plan": {"windowRecords": 512}}"#;
+        assert_eq!(
+            parse(body),
+            Some(Status {
+                partitions: 1,
+                window: 512
+            })
+        );
+        assert_eq!(parse(b"{}"), None);
+    }
+}
