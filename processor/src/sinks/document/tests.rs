@@ -1,0 +1,2 @@
+//! Laws of the operators.
+//! Layer: test
