@@ -18,7 +18,11 @@ impl Event {
     /// An event that no stage has seen.
     #[must_use]
     pub fn new(record: Arc<Record>, provenance: Provenance) -> Self {
-        Self { record, provenance, context: Map::new() }
+        Self {
+            record,
+            provenance,
+            context: Map::new(),
+        }
     }
 
     /// The record as it was read.

@@ -84,8 +84,11 @@ impl Record {
     /// Bytes that [`Record::copy`] allocates for these parts; what the ledger is charged by.
     #[must_use]
     pub fn encoded_len(parts: &Parts<'_>) -> usize {
-        let headers: usize =
-            parts.headers.iter().map(|(n, v)| 8 + n.len() + v.map_or(0, <[u8]>::len)).sum();
+        let headers: usize = parts
+            .headers
+            .iter()
+            .map(|(n, v)| 8 + n.len() + v.map_or(0, <[u8]>::len))
+            .sum();
         parts.value.map_or(0, <[u8]>::len) + parts.key.map_or(0, <[u8]>::len) + headers
     }
 
@@ -111,19 +114,25 @@ impl Record {
     #[must_use]
     pub fn key(&self) -> Option<&[u8]> {
         let start = self.value.unwrap_or(0) as usize;
-        self.key.map(|length| &self.bytes[start..start + length as usize])
+        self.key
+            .map(|length| &self.bytes[start..start + length as usize])
     }
 
     /// Headers in log order.
     pub fn headers(&self) -> Headers<'_> {
         let start = self.value.unwrap_or(0) as usize + self.key.unwrap_or(0) as usize;
-        Headers { rest: &self.bytes[start..], left: self.header_count }
+        Headers {
+            rest: &self.bytes[start..],
+            left: self.header_count,
+        }
     }
 
     /// The first header of that name, if its value is not null.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers().find(|(n, _)| *n == name).and_then(|(_, value)| value)
+        self.headers()
+            .find(|(n, _)| *n == name)
+            .and_then(|(_, value)| value)
     }
 
     /// Bytes of the allocation.
@@ -184,15 +193,29 @@ mod tests {
     use super::*;
 
     fn position() -> Position {
-        let partition = TopicPartition { topic: TopicId(0), partition: 3 };
-        Position { partition, offset: 42 }
+        let partition = TopicPartition {
+            topic: TopicId(0),
+            partition: 3,
+        };
+        Position {
+            partition,
+            offset: 42,
+        }
     }
 
     #[test]
     fn parts_come_back_as_they_went_in() {
-        let headers = [("trace", Some(&b"abc"[..])), ("empty", Some(&b""[..])), ("null", None)];
-        let parts =
-            Parts { key: Some(b"k"), value: Some(b"value"), headers: &headers, timestamp_ms: 7 };
+        let headers = [
+            ("trace", Some(&b"abc"[..])),
+            ("empty", Some(&b""[..])),
+            ("null", None),
+        ];
+        let parts = Parts {
+            key: Some(b"k"),
+            value: Some(b"value"),
+            headers: &headers,
+            timestamp_ms: 7,
+        };
         let record = Record::copy(position(), &parts);
         assert_eq!(record.key(), Some(&b"k"[..]));
         assert_eq!(record.value(), Some(&b"value"[..]));
@@ -203,11 +226,26 @@ mod tests {
 
     #[test]
     fn null_and_empty_stay_apart() {
-        let parts = Parts { key: None, value: None, headers: &[], timestamp_ms: -1 };
+        let parts = Parts {
+            key: None,
+            value: None,
+            headers: &[],
+            timestamp_ms: -1,
+        };
         let record = Record::copy(position(), &parts);
-        assert_eq!((record.key(), record.value(), record.headers().count()), (None, None, 0));
-        let parts = Parts { key: Some(b""), value: Some(b""), ..parts };
+        assert_eq!(
+            (record.key(), record.value(), record.headers().count()),
+            (None, None, 0)
+        );
+        let parts = Parts {
+            key: Some(b""),
+            value: Some(b""),
+            ..parts
+        };
         let record = Record::copy(position(), &parts);
-        assert_eq!((record.key(), record.value()), (Some(&b""[..]), Some(&b""[..])));
+        assert_eq!(
+            (record.key(), record.value()),
+            (Some(&b""[..]), Some(&b""[..]))
+        );
     }
 }

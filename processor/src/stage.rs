@@ -57,10 +57,13 @@ impl StageError {
     #[must_use]
     pub fn from_sink(sink: &Arc<str>, error: &SinkError) -> Self {
         match error {
-            SinkError::Record { reason } => Self::Record { reason: reason.clone() },
-            SinkError::Unavailable { reason } => {
-                Self::Sink { sink: Arc::clone(sink), reason: reason.clone() }
-            }
+            SinkError::Record { reason } => Self::Record {
+                reason: reason.clone(),
+            },
+            SinkError::Unavailable { reason } => Self::Sink {
+                sink: Arc::clone(sink),
+                reason: reason.clone(),
+            },
         }
     }
 }

@@ -97,7 +97,9 @@ fn apply(document: &mut Value, change: &Change) -> Result<(), ChangeError> {
 
 /// Splits `a.b.c` into the way `a.b` and the field `c`.
 fn split(field: &str) -> (Option<&str>, &str) {
-    field.rsplit_once('.').map_or((None, field), |(path, last)| (Some(path), last))
+    field
+        .rsplit_once('.')
+        .map_or((None, field), |(path, last)| (Some(path), last))
 }
 
 /// Walks to the object that holds the field, creating objects on the way.
@@ -125,7 +127,10 @@ fn as_object<'d>(
     let field = &change.field;
     value
         .as_object_mut()
-        .ok_or_else(|| ChangeError::NotAnObject { field: field.to_string(), found })
+        .ok_or_else(|| ChangeError::NotAnObject {
+            field: field.to_string(),
+            found,
+        })
 }
 
 fn assign(entry: Entry<'_>, change: &Change) {
@@ -144,13 +149,17 @@ fn increment(entry: Entry<'_>, change: &Change) -> Result<(), ChangeError> {
     let field = entry.or_insert_with(|| Value::from(0));
     let sum = integer(field, change)?
         .checked_add(amount)
-        .ok_or_else(|| ChangeError::Overflow { field: change.field.to_string() })?;
+        .ok_or_else(|| ChangeError::Overflow {
+            field: change.field.to_string(),
+        })?;
     *field = Value::from(sum);
     Ok(())
 }
 
 fn integer(value: &Value, change: &Change) -> Result<i64, ChangeError> {
-    value.as_i64().ok_or_else(|| kind_error(value, change, "a 64-bit integer"))
+    value
+        .as_i64()
+        .ok_or_else(|| kind_error(value, change, "a 64-bit integer"))
 }
 
 /// Keeps the operand when it stands to the field as `wanted` says.
@@ -177,12 +186,10 @@ fn keep(entry: Entry<'_>, change: &Change, wanted: Ordering) -> Result<(), Chang
 fn compare(left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
         (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
-        (Value::Number(left), Value::Number(right)) => {
-            match (left.as_i128(), right.as_i128()) {
-                (Some(left), Some(right)) => Some(left.cmp(&right)),
-                _ => left.as_f64()?.partial_cmp(&right.as_f64()?),
-            }
-        }
+        (Value::Number(left), Value::Number(right)) => match (left.as_i128(), right.as_i128()) {
+            (Some(left), Some(right)) => Some(left.cmp(&right)),
+            _ => left.as_f64()?.partial_cmp(&right.as_f64()?),
+        },
         _ => None,
     }
 }
@@ -227,7 +234,9 @@ fn check_depth(change: &Change) -> Result<(), ChangeError> {
     let steps = change.field.split('.').count();
     // Push and AddToSet put the operand one level below the field.
     if steps + 1 + depth(&change.value) > MAX_DEPTH {
-        return Err(ChangeError::TooDeep { field: change.field.to_string() });
+        return Err(ChangeError::TooDeep {
+            field: change.field.to_string(),
+        });
     }
     Ok(())
 }
@@ -241,7 +250,9 @@ fn depth(value: &Value) -> usize {
 }
 
 fn empty_step(change: &Change) -> ChangeError {
-    ChangeError::EmptyStep { field: change.field.to_string() }
+    ChangeError::EmptyStep {
+        field: change.field.to_string(),
+    }
 }
 
 fn kind_error(value: &Value, change: &Change, legal: &'static str) -> ChangeError {

@@ -15,12 +15,12 @@
 //! nothing in memory beyond its transaction.
 
 mod applied;
-mod weight;
-mod schema;
 mod counts;
-mod group;
-mod writer;
 mod facts;
+mod group;
+mod schema;
+mod weight;
+mod writer;
 
 use std::{
     path::PathBuf,
@@ -75,7 +75,12 @@ impl Embedded {
     /// [`SinkError::Unavailable`] when the file cannot be opened, is locked while it has no tables
     /// yet, or has tables of another version.
     pub fn open(settings: EmbeddedSettings) -> Result<Self, SinkError> {
-        let EmbeddedSettings { path, queue_effects, queue_bytes, .. } = settings;
+        let EmbeddedSettings {
+            path,
+            queue_effects,
+            queue_bytes,
+            ..
+        } = settings;
         let connection = schema::open(&path, settings.page_cache_bytes)?;
         let (jobs, queue) = mpsc::channel(queue_effects.max(1));
         let facts = Arc::new(Facts::default());
@@ -86,14 +91,24 @@ impl Embedded {
             // Half, so that the next group can fill up while this one is committed.
             group_bytes: usize::try_from(queue_bytes / 2).unwrap_or(usize::MAX),
         };
-        let writer = Writer { jobs: queue, limits, facts: Arc::clone(&facts) };
+        let writer = Writer {
+            jobs: queue,
+            limits,
+            facts: Arc::clone(&facts),
+        };
         let thread = thread::Builder::new()
             .name("sink-embedded".to_owned())
             .spawn(move || writer.run(connection))
             .map_err(|error| unavailable(&format!("starting the writer: {error}")))?;
         let bytes = Arc::new(Semaphore::new(queue_bytes as usize));
         let writer = WriterThread(Some(thread));
-        Ok(Self { jobs, _writer: writer, bytes, queue_bytes, facts })
+        Ok(Self {
+            jobs,
+            _writer: writer,
+            bytes,
+            queue_bytes,
+            facts,
+        })
     }
 
     /// Queue, groups and their latency at this moment.
@@ -107,10 +122,21 @@ impl Embedded {
     async fn queue(&self, effect: Effect, deadline: Instant) -> Result<Reply, SinkError> {
         check(&effect)?;
         let weight = weight(&effect);
-        let share = u32::try_from(weight).unwrap_or(u32::MAX).min(self.queue_bytes);
-        let permit = Arc::clone(&self.bytes).acquire_many_owned(share).await.map_err(ended)?;
+        let share = u32::try_from(weight)
+            .unwrap_or(u32::MAX)
+            .min(self.queue_bytes);
+        let permit = Arc::clone(&self.bytes)
+            .acquire_many_owned(share)
+            .await
+            .map_err(ended)?;
         let (answer, reply) = oneshot::channel();
-        let job = Job { effect, deadline, weight, answer, _permit: permit };
+        let job = Job {
+            effect,
+            deadline,
+            weight,
+            answer,
+            _permit: permit,
+        };
         self.jobs.send(job).await.map_err(ended)?;
         reply.await.map_err(ended)?
     }
@@ -129,7 +155,9 @@ fn check(effect: &Effect) -> Result<(), SinkError> {
     match &effect.action {
         Action::Create { document, .. } => match serde_json::from_slice::<IgnoredAny>(document) {
             Ok(_) => Ok(()),
-            Err(error) => Err(SinkError::Record { reason: format!("document is not JSON: {error}") }),
+            Err(error) => Err(SinkError::Record {
+                reason: format!("document is not JSON: {error}"),
+            }),
         },
         Action::Upsert { .. } | Action::Count { .. } | Action::Unique { .. } => Ok(()),
     }
@@ -140,7 +168,9 @@ fn ended<E>(_: E) -> SinkError {
 }
 
 fn unavailable(reason: &str) -> SinkError {
-    SinkError::Unavailable { reason: reason.to_owned() }
+    SinkError::Unavailable {
+        reason: reason.to_owned(),
+    }
 }
 
 /// Waits for the writer, so that a file opened again afterwards has no second writer.

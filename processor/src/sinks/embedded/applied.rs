@@ -34,7 +34,11 @@ impl LastApplied {
     pub(super) fn advance(&mut self, effect: &Effect) -> Freshness {
         let (stage, provenance) = (&*effect.stage, &effect.provenance);
         let at = (provenance.generation, provenance.position.offset);
-        match self.0.iter_mut().find(|entry| concerns(entry, stage, provenance)) {
+        match self
+            .0
+            .iter_mut()
+            .find(|entry| concerns(entry, stage, provenance))
+        {
             Some((.., generation, offset)) if at <= (*generation, *offset) => {
                 Freshness::Redelivered
             }
@@ -45,7 +49,8 @@ impl LastApplied {
             None => {
                 let partition = provenance.position.partition.partition;
                 let topic = provenance.topic.to_string();
-                self.0.push((stage.to_owned(), topic, partition, at.0, at.1));
+                self.0
+                    .push((stage.to_owned(), topic, partition, at.0, at.1));
                 Freshness::New
             }
         }
@@ -97,7 +102,8 @@ impl Block {
 }
 
 fn place(offset: i64) -> (usize, u8) {
-    let bit = usize::try_from(offset.rem_euclid(BLOCK_OFFSETS)).expect("a remainder is not negative");
+    let bit =
+        usize::try_from(offset.rem_euclid(BLOCK_OFFSETS)).expect("a remainder is not negative");
     (bit / 8, 1 << (bit % 8))
 }
 
@@ -114,15 +120,25 @@ mod tests {
     };
 
     fn effect(stage: &str, partition: i32, generation: u64, offset: i64) -> Effect {
-        let partition = TopicPartition { topic: TopicId(0), partition };
+        let partition = TopicPartition {
+            topic: TopicId(0),
+            partition,
+        };
         let provenance = Provenance {
             generation,
             topic: Arc::from("t"),
             position: Position { partition, offset },
             floor: 0,
         };
-        let action = Action::Unique { set: String::new(), member: Vec::new() };
-        Effect { stage: Arc::from(stage), provenance, action }
+        let action = Action::Unique {
+            set: String::new(),
+            member: Vec::new(),
+        };
+        Effect {
+            stage: Arc::from(stage),
+            provenance,
+            action,
+        }
     }
 
     #[test]

@@ -87,7 +87,9 @@ impl Counts {
                 write.execute(params![collection, id, field, counter.value])?;
             }
         }
-        self.lanes.values().try_for_each(|lane| lane.flush(connection))
+        self.lanes
+            .values()
+            .try_for_each(|lane| lane.flush(connection))
     }
 }
 
@@ -105,17 +107,25 @@ fn sum(
             Entry::Occupied(occupied) => occupied.into_mut(),
             Entry::Vacant(vacant) => {
                 let value = read_counter(connection, collection, id, field)?;
-                vacant.insert(Tracked { value, state: State::Clean })
+                vacant.insert(Tracked {
+                    value,
+                    state: State::Clean,
+                })
             }
         };
         let Some(value) = counter.value.checked_add(*amount) else {
             for (field, amount) in added {
-                counters.entry(key(field)).and_modify(|counter| counter.value -= amount);
+                counters
+                    .entry(key(field))
+                    .and_modify(|counter| counter.value -= amount);
             }
             let reason = format!("counter {field} would leave the range of a 64-bit integer");
             return Err(Fault::Record(reason));
         };
-        *counter = Tracked { value, state: State::Dirty };
+        *counter = Tracked {
+            value,
+            state: State::Dirty,
+        };
         added.push((field, *amount));
     }
     Ok(())
@@ -128,7 +138,9 @@ fn read_counter(
     field: &str,
 ) -> rusqlite::Result<i64> {
     let mut read = connection.prepare_cached(COUNTER)?;
-    let value = read.query_row((collection, id, field), |row| row.get(0)).optional()?;
+    let value = read
+        .query_row((collection, id, field), |row| row.get(0))
+        .optional()?;
     Ok(value.unwrap_or(0))
 }
 
@@ -139,8 +151,12 @@ fn lane<'l>(
     origin: &Origin<'_>,
 ) -> rusqlite::Result<&'l mut Lane> {
     let topic = &effect.provenance.topic;
-    let key =
-        (Arc::clone(&effect.stage), Arc::clone(topic), origin.partition, origin.generation);
+    let key = (
+        Arc::clone(&effect.stage),
+        Arc::clone(topic),
+        origin.partition,
+        origin.generation,
+    );
     match lanes.entry(key) {
         Entry::Occupied(occupied) => Ok(occupied.into_mut()),
         Entry::Vacant(vacant) => {
@@ -154,8 +170,15 @@ fn lane<'l>(
                 Some(found) => found,
                 None => (connection.prepare_cached(NEW_LANE)?.insert(named)?, 0),
             };
-            let floor = Tracked { value: floor, state: State::Clean };
-            Ok(vacant.insert(Lane { lane, floor, blocks: HashMap::new() }))
+            let floor = Tracked {
+                value: floor,
+                state: State::Clean,
+            };
+            Ok(vacant.insert(Lane {
+                lane,
+                floor,
+                blocks: HashMap::new(),
+            }))
         }
     }
 }
@@ -171,7 +194,10 @@ impl Lane {
             Entry::Occupied(occupied) => occupied.into_mut(),
             Entry::Vacant(vacant) => {
                 let value = read_block(connection, self.lane, number)?;
-                vacant.insert(Tracked { value, state: State::Clean })
+                vacant.insert(Tracked {
+                    value,
+                    state: State::Clean,
+                })
             }
         };
         match block.value.contains(offset) {
@@ -188,7 +214,10 @@ impl Lane {
             block.state = State::Dirty;
         });
         if floor > self.floor.value {
-            self.floor = Tracked { value: floor, state: State::Dirty };
+            self.floor = Tracked {
+                value: floor,
+                state: State::Dirty,
+            };
         }
     }
 
@@ -201,8 +230,12 @@ impl Lane {
             }
         }
         if self.floor.state == State::Dirty {
-            connection.prepare_cached(RAISE_FLOOR)?.execute((self.lane, self.floor.value))?;
-            connection.prepare_cached(DROP_BLOCKS)?.execute((self.lane, lowest))?;
+            connection
+                .prepare_cached(RAISE_FLOOR)?
+                .execute((self.lane, self.floor.value))?;
+            connection
+                .prepare_cached(DROP_BLOCKS)?
+                .execute((self.lane, lowest))?;
         }
         Ok(())
     }
@@ -211,11 +244,15 @@ impl Lane {
 fn read_block(connection: &Connection, lane: i64, number: i64) -> Result<Block, Fault> {
     let mut read = connection.prepare_cached(BLOCK)?;
     let found = read
-        .query_row((lane, number), |row| Ok(row.get_ref(0)?.as_blob().map(Block::from_bytes)?))
+        .query_row((lane, number), |row| {
+            Ok(row.get_ref(0)?.as_blob().map(Block::from_bytes)?)
+        })
         .optional()?;
     match found {
         None => Ok(Block::empty()),
         Some(Some(block)) => Ok(block),
-        Some(None) => Err(Fault::File("table applied holds a row of a wrong length".to_owned())),
+        Some(None) => Err(Fault::File(
+            "table applied holds a row of a wrong length".to_owned(),
+        )),
     }
 }

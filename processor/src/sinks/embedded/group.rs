@@ -13,8 +13,7 @@ use super::{
     schema::{Blame, blame},
 };
 use crate::sinks::{
-    Action, Change, Effect, Guard, Provenance, Reply, UpsertReply,
-    document::apply_changes,
+    Action, Change, Effect, Guard, Provenance, Reply, UpsertReply, document::apply_changes,
 };
 
 /// Longest body of an upserted document, bytes; the same as MongoDB's.
@@ -80,7 +79,12 @@ impl<'e> Origin<'e> {
         })?;
         let position = provenance.position;
         let partition = position.partition.partition;
-        Ok(Self { generation, topic: &provenance.topic, partition, offset: position.offset })
+        Ok(Self {
+            generation,
+            topic: &provenance.topic,
+            partition,
+            offset: position.offset,
+        })
     }
 }
 
@@ -94,22 +98,39 @@ pub(super) struct Group<'c> {
 impl<'c> Group<'c> {
     /// Takes the write lock, so that what is read stays true until the commit.
     pub(super) fn begin(connection: &'c Connection) -> Result<Self, Fault> {
-        let transaction =
-            Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-        Ok(Self { transaction, counts: Counts::default(), redelivered: HashMap::new() })
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        Ok(Self {
+            transaction,
+            counts: Counts::default(),
+            redelivered: HashMap::new(),
+        })
     }
 
     /// Applies one effect. A fault of the record has changed nothing: every effect checks first
     /// and writes with one statement.
     pub(super) fn apply(&mut self, effect: &Effect) -> Result<Reply, Fault> {
         let (reply, freshness) = match &effect.action {
-            Action::Create { index, id, document } => self.create(effect, (index, id), document)?,
-            Action::Upsert { collection, id, changes, guard, reply } => {
-                self.upsert(effect, (collection, id), changes, (*guard, *reply))?
-            }
-            Action::Count { collection, id, amounts } => {
+            Action::Create {
+                index,
+                id,
+                document,
+            } => self.create(effect, (index, id), document)?,
+            Action::Upsert {
+                collection,
+                id,
+                changes,
+                guard,
+                reply,
+            } => self.upsert(effect, (collection, id), changes, (*guard, *reply))?,
+            Action::Count {
+                collection,
+                id,
+                amounts,
+            } => {
                 let target = (collection, id.as_str());
-                let freshness = self.counts.add(&self.transaction, effect, target, amounts)?;
+                let freshness = self
+                    .counts
+                    .add(&self.transaction, effect, target, amounts)?;
                 (applied(freshness), freshness)
             }
             Action::Unique { set, member } => self.unique(effect, set, member)?,
@@ -137,7 +158,12 @@ impl<'c> Group<'c> {
         (index, id): (&str, &str),
         document: &[u8],
     ) -> Result<(Reply, Freshness), Fault> {
-        let Origin { generation, topic, partition, offset } = Origin::of(&effect.provenance)?;
+        let Origin {
+            generation,
+            topic,
+            partition,
+            offset,
+        } = Origin::of(&effect.provenance)?;
         let document = std::str::from_utf8(document)
             .map_err(|_| Fault::Record("document is not UTF-8".to_owned()))?;
         let mut create = self.transaction.prepare_cached(CREATE)?;
@@ -162,7 +188,11 @@ impl<'c> Group<'c> {
         (guard, wanted): (Guard, UpsertReply),
     ) -> Result<(Reply, Freshness), Fault> {
         let stored = self.document(collection, id)?;
-        let write = if stored.is_some() { CHANGE_DOCUMENT } else { NEW_DOCUMENT };
+        let write = if stored.is_some() {
+            CHANGE_DOCUMENT
+        } else {
+            NEW_DOCUMENT
+        };
         let (before, mut last) = stored.map_or_else(Default::default, |(b, l)| (Some(b), l));
         let freshness = match guard {
             Guard::Offset => last.advance(effect),
@@ -204,7 +234,12 @@ impl<'c> Group<'c> {
         set: &str,
         member: &[u8],
     ) -> Result<(Reply, Freshness), Fault> {
-        let Origin { generation, topic, partition, offset } = Origin::of(&effect.provenance)?;
+        let Origin {
+            generation,
+            topic,
+            partition,
+            offset,
+        } = Origin::of(&effect.provenance)?;
         let row = params![set, member, generation, topic, partition, offset];
         if self.transaction.prepare_cached(MEMBER)?.execute(row)? == 1 {
             return Ok((Reply::Member { first: true }, Freshness::New));
@@ -235,11 +270,12 @@ fn check_length(body: &str) -> Result<(), Fault> {
     let length = body.len();
     match length {
         ..=MAX_BODY => Ok(()),
-        _ => Err(Fault::Record(format!("document of {length} bytes, legal are {MAX_BODY}"))),
+        _ => Err(Fault::Record(format!(
+            "document of {length} bytes, legal are {MAX_BODY}"
+        ))),
     }
 }
 
 fn record(error: impl std::fmt::Display) -> Fault {
     Fault::Record(error.to_string())
 }
-

@@ -91,7 +91,9 @@ fn connect(path: &Path, page_cache_bytes: u64) -> Result<Connection, OpenError> 
         tries < LOCK_TRIES
     }))?;
     connection.set_prepared_statement_cache_capacity(32);
-    let cache_kib = i64::try_from(page_cache_bytes / 1024).unwrap_or(i64::MAX).max(1);
+    let cache_kib = i64::try_from(page_cache_bytes / 1024)
+        .unwrap_or(i64::MAX)
+        .max(1);
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(()))?;
@@ -108,8 +110,7 @@ fn create(connection: &Connection) -> Result<(), OpenError> {
     if version(connection)? == VERSION {
         return Ok(());
     }
-    let transaction =
-        Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     match version(&transaction)? {
         // Another process was quicker.
         VERSION => {}

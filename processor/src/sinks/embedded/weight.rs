@@ -15,9 +15,17 @@ const SLOT: usize = 64;
 pub(super) fn weight(effect: &Effect) -> usize {
     FIXED
         + match &effect.action {
-            Action::Create { index, id, document } => index.len() + id.len() + document.len(),
+            Action::Create {
+                index,
+                id,
+                document,
+            } => index.len() + id.len() + document.len(),
             Action::Upsert { id, changes, .. } => {
-                id.len() + changes.iter().map(|c| SLOT + value_weight(&c.value)).sum::<usize>()
+                id.len()
+                    + changes
+                        .iter()
+                        .map(|c| SLOT + value_weight(&c.value))
+                        .sum::<usize>()
             }
             Action::Count { id, amounts, .. } => id.len() + amounts.len() * SLOT,
             Action::Unique { set, member } => set.len() + member.len(),
@@ -37,8 +45,9 @@ fn value_weight(value: &Value) -> usize {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         Value::String(text) => text.len(),
         Value::Array(items) => items.iter().map(|v| SLOT + value_weight(v)).sum(),
-        Value::Object(fields) => {
-            fields.iter().map(|(k, v)| SLOT + k.len() + value_weight(v)).sum()
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(k, v)| SLOT + k.len() + value_weight(v))
+            .sum(),
     }
 }

@@ -69,7 +69,9 @@ impl Writer {
     pub(super) fn run(mut self, connection: Connection) {
         let mut kept = Some(connection);
         while let Some(job) = self.jobs.blocking_recv() {
-            let Some(first) = job.wanted(Instant::now()) else { continue };
+            let Some(first) = job.wanted(Instant::now()) else {
+                continue;
+            };
             let connection = match kept.take() {
                 Some(connection) => Ok(connection),
                 None => schema::open(&self.limits.path, self.limits.page_cache_bytes),
@@ -92,7 +94,10 @@ impl Writer {
         match self.fill(&connection, started, &mut taken) {
             Ok(outcomes) => {
                 self.facts.committed(outcomes.len(), started.elapsed());
-                taken.into_iter().zip(outcomes).for_each(|(job, outcome)| job.tell(outcome));
+                taken
+                    .into_iter()
+                    .zip(outcomes)
+                    .for_each(|(job, outcome)| job.tell(outcome));
                 Some(connection)
             }
             Err(Fault::Busy(reason) | Fault::Record(reason)) => {
@@ -146,9 +151,12 @@ impl Writer {
     /// make the last one wait for all.
     fn refuse(&mut self, taken: Vec<Job>, reason: &str) {
         self.facts.refused();
-        let waiting = std::iter::from_fn(|| self.jobs.try_recv().ok()).take(self.limits.group_effects);
+        let waiting =
+            std::iter::from_fn(|| self.jobs.try_recv().ok()).take(self.limits.group_effects);
         for job in taken.into_iter().chain(waiting) {
-            job.tell(Err(SinkError::Unavailable { reason: reason.to_owned() }));
+            job.tell(Err(SinkError::Unavailable {
+                reason: reason.to_owned(),
+            }));
         }
     }
 }
