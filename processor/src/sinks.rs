@@ -4,6 +4,9 @@
 //! A sink receives the effects of many concurrent records and is free to group them: a bulk
 //! request, one transaction, one pipeline. Each effect is idempotent by its [`Provenance`].
 
+pub mod document;
+pub mod embedded;
+
 use std::{sync::Arc, time::Instant};
 
 use futures::future::BoxFuture;

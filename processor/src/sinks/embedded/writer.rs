@@ -1,0 +1,162 @@
+//! The one thread that writes: takes what is queued, commits it as one group, then answers.
+//! Layer: shell
+
+use std::{path::PathBuf, sync::Arc, time::Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use super::{
+    facts::Facts,
+    group::{Fault, Group},
+    schema,
+    weight::reply_weight,
+};
+use crate::sinks::{Effect, Reply, SinkError};
+
+/// Effects that the buffers of a group are made for; they grow beyond it.
+const TYPICAL_GROUP: usize = 256;
+
+/// An effect on its way to the file; its bytes return to the queue's budget when it is dropped.
+pub(super) struct Job {
+    pub(super) effect: Effect,
+    pub(super) deadline: Instant,
+    pub(super) weight: usize,
+    pub(super) answer: oneshot::Sender<Result<Reply, SinkError>>,
+    /// Held, never read.
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
+/// Where the writer writes and how much at once.
+pub(super) struct Limits {
+    pub(super) path: PathBuf,
+    pub(super) page_cache_bytes: u64,
+    pub(super) group_effects: usize,
+    pub(super) group_bytes: usize,
+}
+
+/// State of the writer thread.
+pub(super) struct Writer {
+    pub(super) jobs: mpsc::Receiver<Job>,
+    pub(super) limits: Limits,
+    pub(super) facts: Arc<Facts>,
+}
+
+impl Job {
+    /// Answers; a caller that has given up is not told, and need not be.
+    fn tell(self, outcome: Result<Reply, SinkError>) {
+        drop(self.answer.send(outcome));
+    }
+
+    /// The job, unless its caller has given up or its deadline has passed in the queue.
+    fn wanted(self, now: Instant) -> Option<Self> {
+        if self.answer.is_closed() {
+            return None;
+        }
+        if self.deadline <= now {
+            let reason = "deadline passed in the queue".to_owned();
+            self.tell(Err(SinkError::Unavailable { reason }));
+            return None;
+        }
+        Some(self)
+    }
+}
+
+impl Writer {
+    /// Writes group after group until the sink is dropped.
+    ///
+    /// A connection that failed in another way than by a lock is opened anew for the next group.
+    pub(super) fn run(mut self, connection: Connection) {
+        let mut kept = Some(connection);
+        while let Some(job) = self.jobs.blocking_recv() {
+            let Some(first) = job.wanted(Instant::now()) else {
+                continue;
+            };
+            let connection = match kept.take() {
+                Some(connection) => Ok(connection),
+                None => schema::open(&self.limits.path, self.limits.page_cache_bytes),
+            };
+            kept = match connection {
+                Ok(connection) => self.write(connection, first),
+                Err(error) => {
+                    self.refuse(vec![first], &error.to_string());
+                    None
+                }
+            };
+        }
+    }
+
+    /// Writes one group; gives the connection back if it is still good.
+    fn write(&mut self, connection: Connection, first: Job) -> Option<Connection> {
+        let started = Instant::now();
+        let mut taken = Vec::with_capacity(self.limits.group_effects.min(TYPICAL_GROUP));
+        taken.push(first);
+        match self.fill(&connection, started, &mut taken) {
+            Ok(outcomes) => {
+                self.facts.committed(outcomes.len(), started.elapsed());
+                taken
+                    .into_iter()
+                    .zip(outcomes)
+                    .for_each(|(job, outcome)| job.tell(outcome));
+                Some(connection)
+            }
+            Err(Fault::Busy(reason) | Fault::Record(reason)) => {
+                self.refuse(taken, &reason);
+                Some(connection)
+            }
+            Err(Fault::File(reason)) => {
+                self.refuse(taken, &reason);
+                None
+            }
+        }
+    }
+
+    /// Applies effects as long as some are queued and the group is within its limits, then
+    /// commits. Taking and applying alternate, so what arrives meanwhile joins the group.
+    fn fill(
+        &mut self,
+        connection: &Connection,
+        now: Instant,
+        taken: &mut Vec<Job>,
+    ) -> Result<Vec<Result<Reply, SinkError>>, Fault> {
+        let mut group = Group::begin(connection)?;
+        let mut outcomes = Vec::with_capacity(taken.capacity());
+        let mut bytes = 0;
+        while let Some(job) = taken.get(outcomes.len()) {
+            let outcome = match group.apply(&job.effect) {
+                Ok(reply) => Ok(reply),
+                Err(Fault::Record(reason)) => Err(SinkError::Record { reason }),
+                Err(fault) => return Err(fault),
+            };
+            bytes += job.weight + outcome.as_ref().map_or(0, reply_weight);
+            outcomes.push(outcome);
+            if taken.len() < self.limits.group_effects && bytes < self.limits.group_bytes {
+                taken.extend(self.next(now));
+            }
+        }
+        group.commit()?;
+        Ok(outcomes)
+    }
+
+    fn next(&mut self, now: Instant) -> Option<Job> {
+        loop {
+            let job = self.jobs.try_recv().ok()?;
+            if let Some(job) = job.wanted(now) {
+                return Some(job);
+            }
+        }
+    }
+
+    /// Refuses a group and what waits behind it: another try at the lock for each of them would
+    /// make the last one wait for all.
+    fn refuse(&mut self, taken: Vec<Job>, reason: &str) {
+        self.facts.refused();
+        let waiting =
+            std::iter::from_fn(|| self.jobs.try_recv().ok()).take(self.limits.group_effects);
+        for job in taken.into_iter().chain(waiting) {
+            job.tell(Err(SinkError::Unavailable {
+                reason: reason.to_owned(),
+            }));
+        }
+    }
+}
