@@ -121,6 +121,35 @@ pub enum State {
     Draining,
 }
 
+/// A partition's budgets in use, records to come included.
+#[derive(Clone, Copy, Debug)]
+pub struct Ahead {
+    held: Ledger,
+    window: u64,
+    last: Option<i64>,
+}
+
+impl Ahead {
+    /// What the engine holds now.
+    #[must_use]
+    pub fn nothing<T>(engine: &Engine<T>) -> Self {
+        Self { held: engine.held, window: engine.ring.window(), last: engine.ring.last() }
+    }
+
+    /// Bytes and records.
+    #[must_use]
+    pub fn held(&self) -> &Ledger {
+        &self.held
+    }
+
+    /// Counts one more record.
+    pub fn admit(&mut self, offset: i64, charge: u64) {
+        self.held.reserve(charge);
+        self.window += 1;
+        self.last = Some(offset);
+    }
+}
+
 /// A key waiting for its retry time: when, in which order, which node.
 type Due = Reverse<(Tick, u64, u32)>;
 
@@ -213,21 +242,27 @@ impl<T> Engine<T> {
     /// What would keep a record out; `None` when it would be admitted.
     #[must_use]
     pub fn obstacle(&self, offset: i64, charge: u64) -> Option<Full> {
+        self.obstacle_behind(&Ahead::nothing(self), offset, charge)
+    }
+
+    /// [`Engine::obstacle`], with the records in `ahead` counted as admitted.
+    #[must_use]
+    pub fn obstacle_behind(&self, ahead: &Ahead, offset: i64, charge: u64) -> Option<Full> {
         if self.state != State::Consuming {
             return Some(Full::Epoch);
         }
-        // Kafka's first offset is 0.
-        let last = self.ring.last().unwrap_or(-1);
-        if !invariants::offsets_rise(last, offset) {
+        if let Some(last) = ahead.last
+            && !invariants::offsets_rise(last, offset)
+        {
             return Some(Full::Backwards { expected: last + 1 });
         }
-        if self.held.records() >= u64::from(self.limits.records) {
+        if ahead.held.records() >= u64::from(self.limits.records) {
             return Some(Full::Records);
         }
-        if self.ring.window() >= u64::from(self.limits.window) {
+        if ahead.window >= u64::from(self.limits.window) {
             return Some(Full::Window);
         }
-        (!self.held.fits(charge, self.limits.bytes)).then_some(Full::Bytes)
+        (!ahead.held.fits(charge, self.limits.bytes)).then_some(Full::Bytes)
     }
 
     /// Hands out the record whose key has been ready longest, if the lane may run one more.

@@ -28,7 +28,7 @@ use self::{
     ready::Pool,
 };
 use super::{
-    engine::{Engine, Epoch, Full, Limits, State, Tick},
+    engine::{Ahead, Engine, Epoch, Full, Limits, State, Tick},
     key::Key,
     ledger::{Ledger, Released},
 };
@@ -228,6 +228,23 @@ impl<T> Dispatcher<T> {
         shared.pools.iter().for_each(|pool| pool.reserve(listings));
     }
 
+    /// How many records of one partition, given by offset and charge, [`Dispatcher::admit`] would
+    /// take now. Asked before they are copied; only admissions make the answer smaller.
+    #[must_use]
+    pub fn room(&self, partition: TopicPartition, records: &[(i64, u64)]) -> Admitted {
+        let shared = &self.shared;
+        let none = |why| Admitted { records: 0, stopped: Some(why) };
+        if shared.gates.load(SeqCst) != 0 {
+            return none(Full::Gate);
+        }
+        let partitions = shared.partitions.read();
+        let Some(partition) = partitions.get(&partition) else {
+            return none(Full::Epoch);
+        };
+        let inner = partition.lock();
+        shared.room(&inner.engine, records)
+    }
+
     /// Admits records of one partition from the front of `batch`, under one lock, until one does
     /// not fit; that one and the rest stay in `batch`. Wakes at most one worker.
     pub fn admit(&self, partition: TopicPartition, batch: &mut VecDeque<Admission<T>>) -> Admitted {
@@ -406,9 +423,29 @@ impl<T> Dispatcher<T> {
 }
 
 impl<T> Shared<T> {
-    fn admit_into(&self, engine: &mut Engine<T>, batch: &mut VecDeque<Admission<T>>) -> Admitted {
+    fn share(&self) -> share::Share {
         let budget = self.pod_bytes.load(SeqCst);
-        let partitions = self.assigned.load(SeqCst);
+        share::Share { budget, partitions: self.assigned.load(SeqCst) }
+    }
+
+    fn room(&self, engine: &Engine<T>, records: &[(i64, u64)]) -> Admitted {
+        let (share, mut pod) = (self.share(), *self.pod.lock());
+        let mut ahead = Ahead::nothing(engine);
+        for (index, &(offset, charge)) in records.iter().enumerate() {
+            let obstacle = engine
+                .obstacle_behind(&ahead, offset, charge)
+                .or_else(|| share.obstacle(&pod, ahead.held(), charge));
+            if obstacle.is_some() {
+                return Admitted { records: index, stopped: obstacle };
+            }
+            ahead.admit(offset, charge);
+            pod.reserve(charge);
+        }
+        Admitted { records: records.len(), stopped: None }
+    }
+
+    fn admit_into(&self, engine: &mut Engine<T>, batch: &mut VecDeque<Admission<T>>) -> Admitted {
+        let share = self.share();
         let mut pod = self.pod.lock();
         let mut records = 0;
         while let Some(Admission {
@@ -418,9 +455,8 @@ impl<T> Shared<T> {
             payload,
         }) = batch.pop_front()
         {
-            let share = share::Share { budget, partitions };
             let result = match engine.obstacle(offset, charge) {
-                None => share.obstacle(&pod, engine, charge),
+                None => share.obstacle(&pod, &engine.ledger(), charge),
                 full => full,
             };
             if let Some(why) = result {

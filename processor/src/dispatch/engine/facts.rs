@@ -55,6 +55,12 @@ impl<T> Engine<T> {
         self.lanes.iter().map(|lane| lane.running as usize).sum()
     }
 
+    /// Unfinished records of this epoch and their charges.
+    #[must_use]
+    pub fn ledger(&self) -> crate::dispatch::Ledger {
+        self.held
+    }
+
     /// Charges of unfinished records of this epoch, bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {

@@ -3,7 +3,7 @@
 
 use super::PodFacts;
 use crate::dispatch::{
-    engine::{Engine, EngineFacts, Full},
+    engine::{EngineFacts, Full},
     invariants::Violation,
     ledger::Ledger,
 };
@@ -19,9 +19,9 @@ impl Share {
     /// What keeps a record of the partition out of the pod. Above `budget / partitions` a partition
     /// borrows, but only from the first three quarters of the budget: the last quarter is kept for
     /// those below their share.
-    pub(super) fn obstacle<T>(self, pod: &Ledger, engine: &Engine<T>, charge: u64) -> Option<Full> {
+    pub(super) fn obstacle(self, pod: &Ledger, held: &Ledger, charge: u64) -> Option<Full> {
         let share = self.budget / u64::from(self.partitions.max(1));
-        let over_share = engine.records() > 0 && engine.bytes().saturating_add(charge) > share;
+        let over_share = held.records() > 0 && held.bytes().saturating_add(charge) > share;
         if over_share && !pod.fits(charge, self.budget / 4 * 3) {
             return Some(Full::Share);
         }
