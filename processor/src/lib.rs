@@ -3,6 +3,7 @@
 pub mod record;
 pub mod event;
 pub mod sinks;
+pub mod publish;
 pub mod stage;
 pub mod stages;
 pub mod chain;
