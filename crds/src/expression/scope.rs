@@ -37,12 +37,24 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "has",
     "int",
     "map",
-    "max",
-    "min",
     "size",
     "startsWith",
     "string",
     "timestamp",
+    "type",
+    "uint",
+];
+
+/// Names of CEL's types, for `type(event.a) == int`.
+const TYPES: &[&str] = &[
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
     "type",
     "uint",
 ];
@@ -140,6 +152,7 @@ impl<'a> Scope<'a> {
             "event" => self.names.roots.event = true,
             "record" => self.names.roots.record = true,
             "context" => self.names.roots.context = true,
+            kind if TYPES.contains(&kind) => {}
             other => {
                 let (text, variable) = (self.text.to_owned(), other.to_owned());
                 return Err(ExpressionFault::UnknownVariable { text, variable });
