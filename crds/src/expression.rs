@@ -24,7 +24,7 @@ pub const RECORD_FIELDS: &str = "key, topic, partition, offset, timestamp, heade
 pub struct Expression {
     text: Arc<str>,
     form: Form,
-    roots: Roots,
+    names: scope::Names,
 }
 
 /// What an expression is, from cheapest to dearest.
@@ -159,11 +159,11 @@ impl Expression {
             return Err(ExpressionFault::TooLong(text.len()));
         }
         let program = Program::compile(text).map_err(|errors| syntax(text, &errors))?;
-        let roots = scope::check(text, program.expression())?;
+        let names = scope::check(text, program.expression())?;
         Ok(Self {
             text: Arc::from(text),
             form: form(program),
-            roots,
+            names,
         })
     }
 
@@ -182,7 +182,12 @@ impl Expression {
     /// Which variables it reads.
     #[must_use]
     pub fn roots(&self) -> Roots {
-        self.roots
+        self.names.roots
+    }
+
+    /// The fields of `context` that it names, each once.
+    pub fn context_fields(&self) -> impl Iterator<Item = &str> {
+        self.names.context_fields.iter().map(String::as_str)
     }
 
     /// Whether it is exactly this field of the record.
@@ -210,12 +215,22 @@ impl fmt::Debug for Expression {
 fn syntax(text: &str, errors: &cel::ParseErrors) -> ExpressionFault {
     let first = errors.errors.first();
     let column = first.map_or(1, |error| error.pos.1.max(1).unsigned_abs());
-    let reason = first.map_or("no reason given", |error| error.msg.as_str());
+    let reason = first.map_or("no reason given".to_owned(), |error| reason(&error.msg));
     ExpressionFault::Syntax {
         text: text.to_owned(),
         column,
-        reason: reason.to_owned(),
+        reason,
     }
+}
+
+/// The parser's reason without the list of every token that it would have taken.
+fn reason(message: &str) -> String {
+    if message.contains("Recursion limit") {
+        return "nested too deeply".to_owned();
+    }
+    let short = message.split(" expecting ").next().unwrap_or(message);
+    let short = short.strip_prefix("Syntax error: ").unwrap_or(short);
+    short.replace("mismatched input '<EOF>'", "it ends too early")
 }
 
 fn form(program: Program) -> Form {
@@ -246,6 +261,21 @@ fn path(segments: &[&str]) -> Option<Path> {
     }
 }
 
+impl fmt::Display for RecordField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = match self {
+            Self::Key => "key",
+            Self::Topic => "topic",
+            Self::Partition => "partition",
+            Self::Offset => "offset",
+            Self::Timestamp => "timestamp",
+            Self::Headers => "headers",
+            Self::Header(name) => return write!(f, "record.headers[{name:?}]"),
+        };
+        write!(f, "record.{field}")
+    }
+}
+
 impl RecordField {
     fn from_segments(fields: &[&str]) -> Option<Self> {
         Some(match fields {
@@ -260,3 +290,6 @@ impl RecordField {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

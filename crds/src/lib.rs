@@ -1,10 +1,28 @@
 //! The `EventPipeline` object: what users write, and the validated form that everything else reads.
 //! Layer: core
+//!
+//! No field reaches the processor unchecked, and no fault hides another: see [`parse`].
+
+pub mod event_pipeline;
+pub mod settings;
+
+mod document;
+mod parse;
+pub mod schema;
+mod structure;
+mod validate;
+
+pub mod fault;
+pub mod pipeline;
 
 pub mod civil;
-pub mod event_pipeline;
 pub mod expression;
 pub mod index_pattern;
 pub mod names;
-pub mod pipeline;
 pub mod quantity;
+
+pub use crate::{
+    fault::{Fault, Faults},
+    parse::{Parsed, parse, validate},
+    settings::parse_settings,
+};

@@ -54,7 +54,7 @@ impl Quantity {
 }
 
 /// CPU time as Kubernetes writes it: `500m`, `2`, `0.5`; whole thousandths of a core, rounded up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cpu(u64);
 
 impl Cpu {
@@ -183,3 +183,6 @@ impl fmt::Display for Quantity {
         write!(f, "{}{}", self.0 >> (10 * steps), UNITS[steps])
     }
 }
+
+#[cfg(test)]
+mod tests;

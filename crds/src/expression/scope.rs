@@ -1,14 +1,17 @@
 //! The names in an expression: variables, macro locals, functions and fields of the record.
 //! Layer: core
 
+use std::collections::BTreeSet;
+
 use cel::{
     IdedExpr,
     common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr},
 };
 
-use super::{ExpressionFault, MAX_MACRO_DEPTH, RECORD_FIELDS, RecordField, Roots};
+use super::{ExpressionFault, MAX_MACRO_DEPTH, RecordField, Roots};
 
-/// The functions of CEL's standard library that exist here, macros included.
+/// The functions of CEL's standard library that exist here, macros included; no `matches`, whose
+/// cost nobody bounds.
 pub(super) const FUNCTIONS: &[&str] = &[
     "all",
     "bool",
@@ -34,9 +37,6 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "has",
     "int",
     "map",
-    "matches",
-    "max",
-    "min",
     "size",
     "startsWith",
     "string",
@@ -45,16 +45,39 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "uint",
 ];
 
-/// Walks the expression; answers which variables it reads.
-pub(super) fn check(text: &str, expression: &IdedExpr) -> Result<Roots, ExpressionFault> {
+/// Names of CEL's types, for `type(event.a) == int`.
+const TYPES: &[&str] = &[
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "type",
+    "uint",
+];
+
+/// What an expression reads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// Variables.
+    pub(super) roots: Roots,
+    /// Fields of `context`, each once.
+    pub(super) context_fields: BTreeSet<String>,
+}
+
+/// Walks the expression; answers what it reads.
+pub(super) fn check(text: &str, expression: &IdedExpr) -> Result<Names, ExpressionFault> {
     let mut scope = Scope {
         text,
-        roots: Roots::default(),
+        names: Names::default(),
         locals: Vec::new(),
         depth: 0,
     };
     scope.visit(&expression.expr)?;
-    Ok(scope.roots)
+    Ok(scope.names)
 }
 
 /// The names of a plain field, root first; `x["name"]` counts as a field.
@@ -94,7 +117,7 @@ fn text_index(call: &CallExpr) -> Option<(&Expr, &str)> {
 
 struct Scope<'a> {
     text: &'a str,
-    roots: Roots,
+    names: Names,
     locals: Vec<&'a str>,
     depth: u32,
 }
@@ -126,9 +149,10 @@ impl<'a> Scope<'a> {
     fn variable(&mut self, name: &str) -> Result<(), ExpressionFault> {
         match name {
             local if self.locals.contains(&local) => {}
-            "event" => self.roots.event = true,
-            "record" => self.roots.record = true,
-            "context" => self.roots.context = true,
+            "event" => self.names.roots.event = true,
+            "record" => self.names.roots.record = true,
+            "context" => self.names.roots.context = true,
+            kind if TYPES.contains(&kind) => {}
             other => {
                 let (text, variable) = (self.text.to_owned(), other.to_owned());
                 return Err(ExpressionFault::UnknownVariable { text, variable });
@@ -146,12 +170,12 @@ impl<'a> Scope<'a> {
         } else {
             segments(whole)
         };
-        self.record_field(fields.as_deref())?;
+        self.field(fields.as_deref())?;
         self.visit(&select.operand.expr)
     }
 
     fn call(&mut self, whole: &'a Expr, call: &'a CallExpr) -> Result<(), ExpressionFault> {
-        self.record_field(segments(whole).as_deref())?;
+        self.field(segments(whole).as_deref())?;
         let name = call.func_name.as_str();
         let operator = !name.starts_with(|c: char| c.is_ascii_alphabetic());
         if !operator && !FUNCTIONS.contains(&name) {
@@ -185,18 +209,23 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    /// A plain field below `record` must exist, unless a macro's local hides the variable.
-    fn record_field(&self, fields: Option<&[&str]>) -> Result<(), ExpressionFault> {
-        let Some(["record", below @ ..]) = fields else {
-            return Ok(());
-        };
-        let known = below.is_empty() || RecordField::from_segments(below).is_some();
-        if known || self.locals.contains(&"record") {
-            return Ok(());
+    /// A plain field below `record` must exist, one below `context` is noted; unless a macro's
+    /// local hides the variable.
+    fn field(&mut self, fields: Option<&[&str]>) -> Result<(), ExpressionFault> {
+        match fields {
+            Some([root, ..]) if self.locals.contains(root) => {}
+            Some(["context", field, ..]) => {
+                self.names.context_fields.insert((*field).to_owned());
+            }
+            Some(["record", below @ ..])
+                if !below.is_empty() && RecordField::from_segments(below).is_none() =>
+            {
+                let (text, field) = (self.text.to_owned(), below.join("."));
+                return Err(ExpressionFault::UnknownRecordField { text, field });
+            }
+            _ => {}
         }
-        debug_assert!(!RECORD_FIELDS.is_empty(), "the message lists them");
-        let (text, field) = (self.text.to_owned(), below.join("."));
-        Err(ExpressionFault::UnknownRecordField { text, field })
+        Ok(())
     }
 
     fn unknown_function(&self, function: &str) -> ExpressionFault {
