@@ -121,3 +121,6 @@ fn number(text: &str, width: usize) -> Option<i64> {
     let digits = text.len() == width && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
 }
+
+#[cfg(test)]
+mod tests;

@@ -290,3 +290,6 @@ impl RecordField {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,3 +178,6 @@ fn push_date(segments: &mut Vec<Segment>, date: &str) -> Option<()> {
     }
     (parts > 0).then_some(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,3 +183,6 @@ impl fmt::Display for Quantity {
         write!(f, "{}{}", self.0 >> (10 * steps), UNITS[steps])
     }
 }
+
+#[cfg(test)]
+mod tests;

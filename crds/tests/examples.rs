@@ -14,13 +14,13 @@ use penstock_crds::{
 fn examples() -> Vec<(String, String)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
     let files = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+        .expect("the folder is committed")
+        .map(|entry| entry.expect("the folder can be read").path());
     let yaml = files.filter(|path| path.extension().is_some_and(|ext| ext == "yaml"));
     yaml.map(|path| {
         (
             path.display().to_string(),
-            fs::read_to_string(&path).unwrap(),
+            fs::read_to_string(&path).expect("an example is text"),
         )
     })
     .collect()
@@ -28,7 +28,7 @@ fn examples() -> Vec<(String, String)> {
 
 fn storefront() -> ValidatedPipeline {
     parse(include_str!("../examples/storefront.yaml"))
-        .unwrap_or_else(|f| panic!("{f}"))
+        .expect("the storefront is legal")
         .pipeline
 }
 

@@ -54,6 +54,12 @@ impl Event {
         self.estimate().bytes()
     }
 
+    /// Bytes that a CEL program may need beyond the parsed body, if it reads all of it.
+    #[must_use]
+    pub fn interpreted_bytes(&self) -> u64 {
+        self.estimate().interpreted_bytes(self.record.value().map_or(0, <[u8]>::len))
+    }
+
     fn estimate(&self) -> Estimate {
         *self.estimate.get_or_init(|| Estimate::scan(self.record.value().unwrap_or_default()))
     }

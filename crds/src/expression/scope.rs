@@ -10,7 +10,8 @@ use cel::{
 
 use super::{ExpressionFault, MAX_MACRO_DEPTH, RecordField, Roots};
 
-/// The functions of CEL's standard library that exist here, macros included.
+/// The functions of CEL's standard library that exist here, macros included; no `matches`, whose
+/// cost nobody bounds.
 pub(super) const FUNCTIONS: &[&str] = &[
     "all",
     "bool",
@@ -36,13 +37,24 @@ pub(super) const FUNCTIONS: &[&str] = &[
     "has",
     "int",
     "map",
-    "matches",
-    "max",
-    "min",
     "size",
     "startsWith",
     "string",
     "timestamp",
+    "type",
+    "uint",
+];
+
+/// Names of CEL's types, for `type(event.a) == int`.
+const TYPES: &[&str] = &[
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
     "type",
     "uint",
 ];
@@ -140,6 +152,7 @@ impl<'a> Scope<'a> {
             "event" => self.names.roots.event = true,
             "record" => self.names.roots.record = true,
             "context" => self.names.roots.context = true,
+            kind if TYPES.contains(&kind) => {}
             other => {
                 let (text, variable) = (self.text.to_owned(), other.to_owned());
                 return Err(ExpressionFault::UnknownVariable { text, variable });

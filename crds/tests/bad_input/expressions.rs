@@ -55,14 +55,14 @@ fn unknown_names() {
     keep(
         "now() > 5",
         &expect![[r#"
-        spec.stages[0].filter.keep (line 29): "now() > 5" calls the unknown function now: legal are all, bool, bytes, contains, double, duration, dyn, endsWith, exists, exists_one, filter, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getFullYear, getHours, getMilliseconds, getMinutes, getMonth, getSeconds, has, int, map, matches, max, min, size, startsWith, string, timestamp, type, uint
-    "#]],
+            spec.stages[0].filter.keep (line 29): "now() > 5" calls the unknown function now: legal are all, bool, bytes, contains, double, duration, dyn, endsWith, exists, exists_one, filter, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getFullYear, getHours, getMilliseconds, getMinutes, getMonth, getSeconds, has, int, map, size, startsWith, string, timestamp, type, uint
+        "#]],
     );
     keep(
         "event.name.upper() == \"A\"",
         &expect![[r#"
-        spec.stages[0].filter.keep (line 29): "event.name.upper() == \"A\"" calls the unknown function upper: legal are all, bool, bytes, contains, double, duration, dyn, endsWith, exists, exists_one, filter, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getFullYear, getHours, getMilliseconds, getMinutes, getMonth, getSeconds, has, int, map, matches, max, min, size, startsWith, string, timestamp, type, uint
-    "#]],
+            spec.stages[0].filter.keep (line 29): "event.name.upper() == \"A\"" calls the unknown function upper: legal are all, bool, bytes, contains, double, duration, dyn, endsWith, exists, exists_one, filter, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getFullYear, getHours, getMilliseconds, getMinutes, getMonth, getSeconds, has, int, map, size, startsWith, string, timestamp, type, uint
+        "#]],
     );
     keep(
         "record.ofset > 5",
@@ -85,8 +85,8 @@ fn unknown_names() {
     keep(
         "Money{amount: 5}.amount > 1",
         &expect![[r#"
-        spec.stages[0].filter.keep (line 29): "Money{amount: 5}.amount > 1" calls the unknown function Money: legal are all, bool, bytes, contains, double, duration, dyn, endsWith, exists, exists_one, filter, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getFullYear, getHours, getMilliseconds, getMinutes, getMonth, getSeconds, has, int, map, matches, max, min, size, startsWith, string, timestamp, type, uint
-    "#]],
+            spec.stages[0].filter.keep (line 29): "Money{amount: 5}.amount > 1" calls the unknown function Money: legal are all, bool, bytes, contains, double, duration, dyn, endsWith, exists, exists_one, filter, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getFullYear, getHours, getMilliseconds, getMinutes, getMonth, getSeconds, has, int, map, size, startsWith, string, timestamp, type, uint
+        "#]],
     );
 }
 

@@ -99,14 +99,14 @@ fn increments_without_a_guard() {
     );
     refused(
         &[
-            (VISITS, &VISITS.replace("record.key", "\"all\"")),
+            (VISITS, &VISITS.replace("record.key", "'\"all\"'")),
             (
                 "operator: Inc, field: events",
                 "operator: Push, field: events",
             ),
         ],
         &expect![[r#"
-            spec.stages[2].upsert.id (line 44): "all" names the unknown variable all: legal are event, record and context
+            spec.stages[2].upsert.changes[5].operator (line 51): Push under an id that is not the pipeline's key would count repeats twice: legal are Set, SetOnInsert, Min, Max, AddToSet and Unset, or the id record.key
         "#]],
     );
 }

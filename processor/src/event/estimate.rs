@@ -41,15 +41,26 @@ impl Estimate {
 
     /// Upper bound in bytes of the heap held while and after parsing.
     ///
-    /// `nodes · 16`, the escaped strings, twice the longest of those for the parser's scratch
-    /// buffer (which grows by doubling), each with the allocator's slack.
+    /// `nodes · 16`, the escaped strings, three times the longest of those for the parser's scratch
+    /// buffer (which grows by doubling, old and new at once), each with the allocator's slack.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let nodes = with_slack(self.nodes * size_of::<Node>());
-        let strings = with_slack(self.escaped) + with_slack(2 * self.longest_escaped);
+        let strings = with_slack(self.escaped) + with_slack(3 * self.longest_escaped);
         (nodes + strings) as u64
     }
+
+    /// Upper bound in bytes of the same text as values of the CEL interpreter, for the lanes that
+    /// use it: a map entry costs at most two buckets of 49 bytes and two strings, each with 64
+    /// bytes of headers, so 226 bytes for two nodes; the smallest map is 288 bytes.
+    #[must_use]
+    pub fn interpreted_bytes(&self, length: usize) -> u64 {
+        with_slack(self.nodes * CEL_BYTES_PER_NODE + length) as u64
+    }
 }
+
+/// See [`Estimate::interpreted_bytes`].
+const CEL_BYTES_PER_NODE: usize = 128;
 
 fn with_slack(bytes: usize) -> usize {
     bytes + bytes / CLASS_SLACK_DIVISOR

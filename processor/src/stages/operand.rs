@@ -27,21 +27,20 @@ const SHOWN: usize = 64;
 
 /// An expression in its place.
 pub struct Operand {
-    stage: Arc<str>,
     field: Box<str>,
     expression: Expression,
     interpreter: Option<Interpreter>,
 }
 
 impl Operand {
-    /// Binds an expression to the stage and the field of the object that hold it.
+    /// Binds an expression to the field of the stage that holds it.
     #[must_use]
-    pub fn new(stage: &Arc<str>, field: &str, expression: &Expression) -> Self {
+    pub fn new(field: &str, expression: &Expression) -> Self {
         let interpreter = match expression.form() {
             Form::Cel(program) => Some(Interpreter::new(Arc::clone(program))),
             _ => None,
         };
-        Self { stage: Arc::clone(stage), field: field.into(), expression: expression.clone(), interpreter }
+        Self { field: field.into(), expression: expression.clone(), interpreter }
     }
 
     /// Whether evaluating it looks at the decoded body.
@@ -106,6 +105,18 @@ impl Operand {
         }
     }
 
+    /// A member of a set, opaque bytes as in [`Operand::bytes`].
+    ///
+    /// # Errors
+    /// When the result is null, missing, empty or of another kind.
+    pub fn member(&self, event: &Event) -> Result<Vec<u8>, StageError> {
+        match self.bytes(event)? {
+            Some(bytes) if !bytes.is_empty() => Ok(bytes),
+            Some(_) => Err(self.illegal(&Scalar::Text(""), "a string or an integer")),
+            None => Err(self.illegal(&Scalar::Null, "a string or an integer")),
+        }
+    }
+
     /// Any JSON value.
     ///
     /// # Errors
@@ -119,8 +130,7 @@ impl Operand {
     pub(super) fn error(&self, reason: &str) -> StageError {
         let text = self.expression.text();
         let shown = text.char_indices().nth(SHOWN).map_or(text, |(end, _)| &text[..end]);
-        let (stage, field) = (&self.stage, &self.field);
-        StageError::Record { reason: format!("stage {stage}: {field} `{shown}`: {reason}") }
+        StageError::Record { reason: format!("{} `{shown}`: {reason}", self.field) }
     }
 
     fn illegal(&self, found: &Scalar<'_>, legal: &str) -> StageError {

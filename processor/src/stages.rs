@@ -1,0 +1,292 @@
+//! The stages of a validated pipeline, made once at start; an event then walks them lane by lane.
+//! Layer: core
+
+pub mod custom;
+pub mod operand;
+
+mod condition;
+mod count;
+mod filter;
+mod index;
+mod produce;
+mod set;
+mod target;
+mod unique;
+mod upsert;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use penstock_crds::{
+    expression::{Expression, Form},
+    pipeline::{self as object, Mode, SinkKind, StageBody, ValidatedPipeline},
+};
+
+use self::{condition::Guarded, custom::Registry, operand::Operand, target::Target};
+use crate::{
+    chain::lane::{Entry, Lane, Locality},
+    publish::{PRODUCER, Publisher},
+    sinks::{self, Sink},
+    stage::{Needs, Stage},
+};
+
+/// Deadline of an operation where the object names none: MongoDB, Redis and files.
+const STORE_DEADLINE: Duration = Duration::from_secs(15);
+/// The same for Elasticsearch, the producer and stages of users.
+const SLOW_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What stages reach the outside with.
+#[derive(Clone, Default)]
+pub struct Ports {
+    /// By the sink's name in the object.
+    pub sinks: BTreeMap<Arc<str>, Arc<dyn Sink>>,
+    /// There when [`ValidatedPipeline::produces`].
+    pub publisher: Option<Arc<dyn Publisher>>,
+    /// The stages of the user's own binary.
+    pub registry: Registry,
+}
+
+/// Why a pipeline cannot be run by this binary.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildFault {
+    /// A port is missing.
+    #[error("stage {stage}: nothing is connected for sink {sink}")]
+    Unconnected {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// Name of the sink.
+        sink: Arc<str>,
+    },
+    /// A custom stage that this binary does not bring along.
+    #[error("stage {stage}: this binary has no custom stage {name:?}, legal are: {known}")]
+    UnknownCustom {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// The name it refers to.
+        name: String,
+        /// What the binary has; `none` when it has none.
+        known: String,
+    },
+    /// A custom stage refused its config.
+    #[error("stage {stage}: custom stage {name:?} refused its config: {reason}")]
+    CustomConfig {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// The name it refers to.
+        name: String,
+        /// In the words of the user's factory.
+        reason: String,
+    },
+    /// A stage of a later version.
+    #[error("stage {stage}: {kind} is not built into this version")]
+    NotBuilt {
+        /// Name of the stage.
+        stage: Arc<str>,
+        /// Which body.
+        kind: &'static str,
+    },
+}
+
+/// Makes the lanes of a pipeline: lane 0 holds the inline stages, then one lane for each detached
+/// stage, in the order written (validation puts inline stages first).
+///
+/// # Errors
+/// Every stage that cannot be made, not only the first.
+pub fn build(pipeline: &ValidatedPipeline, ports: &Ports) -> Result<Vec<Lane>, Vec<BuildFault>> {
+    let builder = Builder { pipeline, ports };
+    let (mut lanes, mut faults) = (vec![Lane::default()], Vec::new());
+    for stage in &pipeline.stages {
+        match builder.entry(stage) {
+            Ok(entry) if stage.mode == Mode::Inline => lanes[0].push(entry),
+            Ok(entry) => lanes.push(Lane::from(entry)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(lanes) } else { Err(faults) }
+}
+
+struct Builder<'a> {
+    pipeline: &'a ValidatedPipeline,
+    ports: &'a Ports,
+}
+
+impl Builder<'_> {
+    fn entry(&self, stage: &object::Stage) -> Result<Entry, BuildFault> {
+        let name = stage.name.shared();
+        let (blame, default_deadline) = self.blame(stage);
+        let interpreted = |e: &Expression| e.roots().event && matches!(e.form(), Form::Cel(_));
+        Ok(Entry {
+            when: stage.when.as_ref().map(|when| Operand::new("when", when)),
+            stage: self.stage(&name, stage)?,
+            deadline: stage.deadline.unwrap_or(default_deadline),
+            locality: match stage.body {
+                StageBody::Filter(_) | StageBody::Set(_) => Locality::Local,
+                _ => Locality::Remote,
+            },
+            interprets: stage.expressions().any(interpreted),
+            blame,
+            name,
+        })
+    }
+
+    /// Whom a passed deadline is blamed on, and how long it is.
+    fn blame(&self, stage: &object::Stage) -> (Arc<str>, Duration) {
+        match (stage.body.sink(), &stage.body) {
+            (Some(id), _) => {
+                let sink = self.pipeline.sink(id);
+                let slow = sink.body.kind() == SinkKind::Elasticsearch;
+                (sink.name.shared(), if slow { SLOW_DEADLINE } else { STORE_DEADLINE })
+            }
+            (None, StageBody::Produce(_)) => (Arc::from(PRODUCER), SLOW_DEADLINE),
+            (None, _) => (stage.name.shared(), SLOW_DEADLINE),
+        }
+    }
+
+    fn stage(
+        &self,
+        name: &Arc<str>,
+        stage: &object::Stage,
+    ) -> Result<Box<dyn Stage>, BuildFault> {
+        let needs = if stage.reads_body() { Needs::Body } else { Needs::Record };
+        let operand = |field: &str, text: &Expression| Operand::new(field, text);
+        Ok(match &stage.body {
+            StageBody::Index(body) => Box::new(index::Index {
+                target: self.target(name, body.sink)?,
+                pattern: body.index.clone(),
+                id: operand("id", &body.id),
+            }),
+            StageBody::Upsert(body) => Box::new(upsert::Upsert {
+                target: self.target(name, body.sink)?,
+                collection: body.collection.shared(),
+                id: operand("id", &body.id),
+                changes: body.changes.iter().map(|change| template(change)).collect(),
+                guard: guard(body.guard),
+                returning: body.returning.as_ref().map(|field| field.shared()),
+                needs,
+            }),
+            StageBody::Count(body) => Box::new(count::Count {
+                target: self.target(name, body.sink)?,
+                collection: body.collection.shared(),
+                id: operand("id", &body.id),
+                amounts: body.amounts.iter().map(|amount| counter(amount)).collect(),
+                needs,
+            }),
+            StageBody::Unique(body) => Box::new(unique::Unique {
+                target: self.target(name, body.sink)?,
+                set: operand("set", &body.set),
+                member: operand("member", &body.member),
+                window: body.window,
+                needs,
+            }),
+            StageBody::Filter(body) => {
+                Box::new(filter::Filter { keep: operand("keep", &body.keep), needs })
+            }
+            StageBody::Set(body) => {
+                let field = |field: &object::SetField| {
+                    let operand = operand(&format!("fields.{}", field.name), &field.value);
+                    (field.name.shared(), operand)
+                };
+                Box::new(set::Set { fields: body.fields.iter().map(field).collect(), needs })
+            }
+            StageBody::Produce(body) => Box::new(self.produce(name, body, needs)?),
+            StageBody::Custom(body) => self.custom(name, body)?,
+            other => {
+                let (stage, kind) = (Arc::clone(name), other.kind().field());
+                return Err(BuildFault::NotBuilt { stage, kind });
+            }
+        })
+    }
+
+    fn target(&self, stage: &Arc<str>, id: object::SinkId) -> Result<Target, BuildFault> {
+        let (stage, name) = (Arc::clone(stage), self.pipeline.sink(id).name.shared());
+        match self.ports.sinks.get(&name) {
+            Some(sink) => Ok(Target { stage, name, sink: Arc::clone(sink) }),
+            None => Err(BuildFault::Unconnected { stage, sink: name }),
+        }
+    }
+
+    fn produce(
+        &self,
+        name: &Arc<str>,
+        body: &object::ProduceStage,
+        needs: Needs,
+    ) -> Result<produce::Produce, BuildFault> {
+        let Some(publisher) = &self.ports.publisher else {
+            let (stage, sink) = (Arc::clone(name), Arc::from(PRODUCER));
+            return Err(BuildFault::Unconnected { stage, sink });
+        };
+        let header = |header: &object::ProducedHeader| {
+            let field = format!("headers.{}", header.name);
+            (header.name.shared(), Operand::new(&field, &header.value))
+        };
+        Ok(produce::Produce {
+            stage: Arc::clone(name),
+            publisher: Arc::clone(publisher),
+            topic: body.topic.shared(),
+            key: body.key.as_ref().map(|key| Operand::new("key", key)),
+            value: body.value.as_ref().map(|value| Operand::new("value", value)),
+            headers: body.headers.iter().map(header).collect(),
+            needs,
+        })
+    }
+
+    fn custom(
+        &self,
+        stage: &Arc<str>,
+        body: &object::CustomStage,
+    ) -> Result<Box<dyn Stage>, BuildFault> {
+        let (stage, name) = (Arc::clone(stage), body.name.as_str().to_owned());
+        match self.ports.registry.make(&name, body.config.clone()) {
+            Some(Ok(made)) => Ok(made),
+            Some(Err(reason)) => Err(BuildFault::CustomConfig { stage, name, reason }),
+            None => {
+                let known = self.ports.registry.names().collect::<Vec<_>>().join(", ");
+                let known = if known.is_empty() { "none".to_owned() } else { known };
+                Err(BuildFault::UnknownCustom { stage, name, known })
+            }
+        }
+    }
+}
+
+fn template(change: &object::Change) -> Guarded<upsert::Template> {
+    let field = format!("changes.{}", change.field);
+    let operand = |text: &Expression| Operand::new(&field, text);
+    Guarded {
+        when: change.when.as_ref().map(|when| Operand::new(&format!("{field}.when"), when)),
+        part: upsert::Template {
+            field: change.field.shared(),
+            operator: operator(change.operator),
+            value: change.value.as_ref().map(operand),
+        },
+    }
+}
+
+fn counter(amount: &object::Amount) -> Guarded<count::Counter> {
+    let field = format!("amounts.{}", amount.field);
+    Guarded {
+        when: amount.when.as_ref().map(|when| Operand::new(&format!("{field}.when"), when)),
+        part: count::Counter {
+            field: amount.field.shared(),
+            amount: Operand::new(&field, &amount.value),
+        },
+    }
+}
+
+fn guard(guard: object::Guard) -> sinks::Guard {
+    match guard {
+        object::Guard::Offset => sinks::Guard::Offset,
+        object::Guard::LastWriter => sinks::Guard::LastWriter,
+    }
+}
+
+fn operator(operator: object::Operator) -> sinks::Operator {
+    match operator {
+        object::Operator::Set => sinks::Operator::Set,
+        object::Operator::SetOnInsert => sinks::Operator::SetOnInsert,
+        object::Operator::Inc => sinks::Operator::Inc,
+        object::Operator::Min => sinks::Operator::Min,
+        object::Operator::Max => sinks::Operator::Max,
+        object::Operator::Push => sinks::Operator::Push,
+        object::Operator::AddToSet => sinks::Operator::AddToSet,
+        object::Operator::Unset => sinks::Operator::Unset,
+    }
+}

@@ -1,0 +1,63 @@
+//! `count`: adds to the counters of one document.
+//! Layer: core
+
+use std::{sync::Arc, time::Instant};
+
+use super::{condition::Guarded, operand::Operand, target::Target};
+use crate::{
+    event::Event,
+    sinks::{Action, Reply},
+    stage::{Needs, Stage, StageError, StageResult, Step, Verdict},
+};
+
+/// The stage.
+pub(super) struct Count {
+    pub(super) target: Target,
+    pub(super) collection: Arc<str>,
+    pub(super) id: Operand,
+    pub(super) amounts: Vec<Guarded<Counter>>,
+    pub(super) needs: Needs,
+}
+
+/// A counter and what is added to it.
+pub(super) struct Counter {
+    pub(super) field: Arc<str>,
+    pub(super) amount: Operand,
+}
+
+impl Counter {
+    fn evaluate(&self, event: &Event) -> Result<(Arc<str>, i64), StageError> {
+        Ok((Arc::clone(&self.field), self.amount.integer(event)?))
+    }
+}
+
+impl Count {
+    /// `None` when every amount is left out.
+    fn action(&self, event: &Event) -> Result<Option<Action>, StageError> {
+        let id = self.id.id(event)?;
+        let amounts = Guarded::select(&self.amounts, event, Counter::evaluate)?;
+        let collection = Arc::clone(&self.collection);
+        Ok((!amounts.is_empty()).then_some(Action::Count { collection, id, amounts }))
+    }
+
+    async fn add(&self, event: &Event, action: Action, deadline: Instant) -> StageResult {
+        match self.target.submit(event, action, deadline).await? {
+            Reply::Applied | Reply::Redelivered => Ok(Verdict::Continue),
+            other => Err(self.target.unexpected(&other)),
+        }
+    }
+}
+
+impl Stage for Count {
+    fn run<'a>(&'a self, event: &'a mut Event, deadline: Instant) -> Step<'a> {
+        match self.action(event) {
+            Ok(Some(action)) => Step::pending(self.add(event, action, deadline)),
+            Ok(None) => Step::next(),
+            Err(error) => Step::Ready(Err(error)),
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        self.needs
+    }
+}

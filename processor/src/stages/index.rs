@@ -1,0 +1,55 @@
+//! `index`: stores the event's document once, by event id; a true duplicate finishes early.
+//! Layer: core
+
+use std::time::Instant;
+
+use penstock_crds::index_pattern::IndexPattern;
+
+use super::{operand::Operand, target::Target};
+use crate::{
+    event::{Event, json::JsonKind},
+    sinks::{Action, Reply},
+    stage::{Finish, Needs, Stage, StageError, StageResult, Step, Verdict},
+};
+
+/// The stage.
+pub(super) struct Index {
+    pub(super) target: Target,
+    pub(super) pattern: IndexPattern,
+    pub(super) id: Operand,
+}
+
+impl Index {
+    /// The document is the record's value as it was written, once it is known to be an object.
+    fn action(&self, event: &Event) -> Result<Action, StageError> {
+        let id = self.id.id(event)?;
+        if !matches!(event.body()?.kind(), JsonKind::Object(_)) {
+            let reason = "event: value is no JSON object, legal is one to store".to_owned();
+            return Err(StageError::Record { reason });
+        }
+        let index = self.pattern.resolve(event.record().timestamp_ms());
+        let document = event.record().value().unwrap_or_default().to_vec();
+        Ok(Action::Create { index, id, document })
+    }
+
+    async fn store(&self, event: &Event, action: Action, deadline: Instant) -> StageResult {
+        match self.target.submit(event, action, deadline).await? {
+            Reply::Applied | Reply::Redelivered => Ok(Verdict::Continue),
+            Reply::Duplicate => Ok(Verdict::Finish(Finish::Duplicate)),
+            other => Err(self.target.unexpected(&other)),
+        }
+    }
+}
+
+impl Stage for Index {
+    fn run<'a>(&'a self, event: &'a mut Event, deadline: Instant) -> Step<'a> {
+        match self.action(event) {
+            Ok(action) => Step::pending(self.store(event, action, deadline)),
+            Err(error) => Step::Ready(Err(error)),
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::Body
+    }
+}
