@@ -8,7 +8,6 @@ pub mod allocator;
 pub mod limit;
 pub mod plan;
 pub mod record;
-pub mod source;
 pub mod dispatch;
 pub mod event;
 pub mod stage;
