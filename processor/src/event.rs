@@ -48,6 +48,11 @@ impl Event {
         &self.provenance
     }
 
+    /// The partition's acknowledged commit has risen to `floor`.
+    pub(crate) fn raise_floor(&mut self, floor: i64) {
+        self.provenance.floor = self.provenance.floor.max(floor);
+    }
+
     /// Bytes that the parsed body will need at most; one scan, remembered.
     #[must_use]
     pub fn estimated_bytes(&self) -> u64 {

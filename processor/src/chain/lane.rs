@@ -13,6 +13,12 @@ impl LaneId {
     /// The lane of the inline stages.
     pub const INLINE: Self = Self(0);
 
+    /// The lane at a place of the dispatcher.
+    #[must_use]
+    pub fn new(index: u8) -> Self {
+        Self(u16::from(index))
+    }
+
     /// As an index into queues that exist once for each lane.
     #[must_use]
     pub fn index(self) -> usize {

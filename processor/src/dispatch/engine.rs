@@ -142,6 +142,12 @@ impl Ahead {
         &self.held
     }
 
+    /// Records that a crash would repeat.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        self.window
+    }
+
     /// Counts one more record.
     pub fn admit(&mut self, offset: i64, charge: u64) {
         self.held.reserve(charge);

@@ -140,6 +140,17 @@ pub struct Watermark {
     pub position: i64,
 }
 
+/// What a partition uses of its budgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Unfinished records.
+    pub records: u64,
+    /// Their charges, bytes.
+    pub bytes: u64,
+    /// Records that a crash would repeat.
+    pub window: u64,
+}
+
 /// The whole pod in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PodFacts {
@@ -348,6 +359,16 @@ impl<T> Dispatcher<T> {
             .values()
             .map(|partition| partition.facts())
             .collect()
+    }
+
+    /// What one partition uses of its budgets; `None` when it was never assigned.
+    #[must_use]
+    pub fn fill(&self, partition: TopicPartition) -> Option<Fill> {
+        let partitions = self.shared.partitions.read();
+        let inner = partitions.get(&partition)?.lock();
+        let ahead = Ahead::nothing(&inner.engine);
+        let held = ahead.held();
+        Some(Fill { records: held.records(), bytes: held.bytes(), window: ahead.window() })
     }
 
     /// State of the pod.

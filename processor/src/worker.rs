@@ -1,0 +1,142 @@
+//! A worker: takes a record, walks it through its lane, and settles what came of it.
+//! Layer: shell
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    chain::{Chain, Failure, LaneOutcome, lane::LaneId},
+    clock::Clock,
+    dispatch::{
+        engine::Blame,
+        pool::{Job, Next, Outcome, Worker},
+    },
+    failure::{
+        self, Directive, LetterDirective, Policy,
+        dead_letter::{self, Content},
+    },
+    metrics::{self, Counters},
+    publish::{PRODUCER, Publisher},
+    sinks::{Outages, SinkError},
+    stage::Finish,
+    troubles::Troubles,
+    work::Work,
+};
+
+/// What every worker needs; shared by all of them.
+pub struct Workshop {
+    /// The stages.
+    pub chain: Chain,
+    /// What failures are judged by.
+    pub policy: Policy,
+    /// The dead-letter topic and who writes to it; `None` without a topic.
+    pub letters: Option<(Arc<str>, Arc<dyn Publisher>)>,
+    /// When a sink that failed may be tried again.
+    pub outages: Outages,
+    /// Outcomes.
+    pub counters: Arc<Counters>,
+    /// What went wrong lately, for the status.
+    pub troubles: Arc<Troubles>,
+    /// Time.
+    pub clock: Clock,
+}
+
+/// Works until the dispatcher closes.
+pub async fn serve(shop: Arc<Workshop>, mut worker: Worker<Work>) {
+    while worker.next().await == Next::Turn {
+        while let Some(job) = worker.pop() {
+            let seat = job.seat;
+            let outcome = shop.work(job).await;
+            worker.settle(seat, outcome);
+        }
+    }
+    worker.finish();
+}
+
+impl Workshop {
+    async fn work(&self, job: Job<Work>) -> Outcome<Work> {
+        let Job { lane, attempts, payload: mut work, .. } = job;
+        work.raise_floor();
+        let outcome = match work.refusal() {
+            Some(failure) => LaneOutcome::Failed(failure),
+            None => self.chain.run(LaneId::new(lane), work.event_mut()).await,
+        };
+        match outcome {
+            LaneOutcome::Handover(_) => Outcome::Advance(work),
+            LaneOutcome::Completed => self.finish(&work, metrics::Outcome::Done),
+            LaneOutcome::Finished(Finish::Filtered) => {
+                self.finish(&work, metrics::Outcome::Filtered)
+            }
+            LaneOutcome::Finished(Finish::Duplicate) => {
+                self.finish(&work, metrics::Outcome::Duplicate)
+            }
+            LaneOutcome::Failed(failure) => self.fail(work, failure, attempts).await,
+        }
+    }
+
+    fn finish(&self, work: &Work, outcome: metrics::Outcome) -> Outcome<Work> {
+        let age = self.clock.age_ms(work.event().record().timestamp_ms());
+        self.counters.finished(outcome, age);
+        Outcome::Complete
+    }
+
+    async fn fail(&self, work: Work, failure: Failure, attempts: u16) -> Outcome<Work> {
+        let attempts = u32::from(attempts) + 1;
+        match failure::decide(&failure, attempts, &self.policy, rand::random()) {
+            Directive::Retry { after } => {
+                self.troubles.note(&work, &failure);
+                self.park(work, after, Blame::Record)
+            }
+            Directive::ParkBehindSink { sink } => self.park_behind(work, &sink),
+            Directive::DeadLetter { .. } => self.bury(work, failure, attempts).await,
+            Directive::Block { .. } => self.block(work, &failure),
+        }
+    }
+
+    fn park(&self, payload: Work, after: Duration, blame: Blame) -> Outcome<Work> {
+        self.counters.failed(match blame {
+            Blame::Record => metrics::Blame::Record,
+            Blame::Sink => metrics::Blame::Sink,
+        });
+        Outcome::Park { payload, until: self.clock.tick_after(after), blame }
+    }
+
+    fn park_behind(&self, work: Work, sink: &str) -> Outcome<Work> {
+        let wait = self.outages.wait(sink, rand::random());
+        self.park(work, wait, Blame::Sink)
+    }
+
+    fn block(&self, work: Work, failure: &Failure) -> Outcome<Work> {
+        self.counters.failed(metrics::Blame::Record);
+        self.troubles.note(&work, failure);
+        Outcome::Block(work)
+    }
+
+    /// Writes the dead letter; only its acknowledgement finishes the record.
+    async fn bury(&self, work: Work, failure: Failure, attempts: u32) -> Outcome<Work> {
+        let mut content = work.letter_content();
+        loop {
+            let Err(error) = self.write_letter(&work, &failure, attempts, content).await else {
+                self.troubles.note(&work, &failure);
+                return self.finish(&work, metrics::Outcome::DeadLettered);
+            };
+            match failure::decide_letter(&error, content) {
+                LetterDirective::ByReference => content = Content::Reference,
+                LetterDirective::ParkBehindProducer => return self.park_behind(work, PRODUCER),
+                LetterDirective::Block => return self.block(work, &failure),
+            }
+        }
+    }
+
+    async fn write_letter(
+        &self,
+        work: &Work,
+        failure: &Failure,
+        attempts: u32,
+        content: Content,
+    ) -> Result<(), SinkError> {
+        let (topic, publisher) =
+            self.letters.as_ref().expect("validation asks for a topic beside DeadLetterRecord");
+        let letter = dead_letter::letter(topic, work.event(), failure, attempts, content);
+        publisher.produce(letter).await
+    }
+}
