@@ -6,6 +6,8 @@
 
 pub mod document;
 pub mod embedded;
+pub mod guard;
+pub mod kafka;
 
 use std::{sync::Arc, time::Instant};
 

@@ -39,16 +39,32 @@ fn deadline() -> Instant {
 }
 
 fn provenance(offset: i64) -> Provenance {
-    let partition = TopicPartition { topic: TopicId(0), partition: 0 };
+    let partition = TopicPartition {
+        topic: TopicId(0),
+        partition: 0,
+    };
     let position = Position { partition, offset };
-    Provenance { generation: 0, topic: Arc::from("t"), position, floor: 0 }
+    Provenance {
+        generation: 0,
+        topic: Arc::from("t"),
+        position,
+        floor: 0,
+    }
 }
 
 fn count(offset: i64) -> Effect {
     let amounts = vec![(Arc::from("views"), 1), (Arc::from("offsets"), offset)];
     let collection = Arc::from("products");
-    let action = Action::Count { collection, id: format!("p{}", offset % 7), amounts };
-    Effect { stage: Arc::from("stats"), provenance: provenance(offset), action }
+    let action = Action::Count {
+        collection,
+        id: format!("p{}", offset % 7),
+        amounts,
+    };
+    Effect {
+        stage: Arc::from("stats"),
+        provenance: provenance(offset),
+        action,
+    }
 }
 
 fn create(offset: i64, document: &str) -> Effect {
@@ -57,11 +73,19 @@ fn create(offset: i64, document: &str) -> Effect {
         id: offset.to_string(),
         document: document.as_bytes().to_vec(),
     };
-    Effect { stage: Arc::from("index"), provenance: provenance(offset), action }
+    Effect {
+        stage: Arc::from("index"),
+        provenance: provenance(offset),
+        action,
+    }
 }
 
 fn increment(offset: i64) -> Effect {
-    let change = Change { field: Arc::from("n"), operator: Operator::Inc, value: json!(1) };
+    let change = Change {
+        field: Arc::from("n"),
+        operator: Operator::Inc,
+        value: json!(1),
+    };
     let action = Action::Upsert {
         collection: Arc::from("visits"),
         // A key of its own, as records of one key are never in flight together.
@@ -70,12 +94,18 @@ fn increment(offset: i64) -> Effect {
         guard: Guard::Offset,
         reply: UpsertReply::Nothing,
     };
-    Effect { stage: Arc::from("visit"), provenance: provenance(offset), action }
+    Effect {
+        stage: Arc::from("visit"),
+        provenance: provenance(offset),
+        action,
+    }
 }
 
 fn number(path: &Path, query: &str) -> i64 {
     let file = Connection::open(path).expect("opens");
-    file.query_row(query, [], |row| row.get::<_, Option<i64>>(0)).expect(query).unwrap_or(0)
+    file.query_row(query, [], |row| row.get::<_, Option<i64>>(0))
+        .expect(query)
+        .unwrap_or(0)
 }
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
@@ -88,7 +118,9 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
 async fn a_locked_file_is_unavailable_for_all_that_wait_and_recovers() {
     let (_folder, path) = folder();
     let sink = open(&path);
-    sink.submit(count(0), deadline()).await.expect("free at first");
+    sink.submit(count(0), deadline())
+        .await
+        .expect("free at first");
     let other = Connection::open(&path).expect("opens");
     other.execute_batch("BEGIN EXCLUSIVE").expect("locks");
     let started = Instant::now();
@@ -99,7 +131,10 @@ async fn a_locked_file_is_unavailable_for_all_that_wait_and_recovers() {
         assert_eq!(reason, "sink unavailable: database is locked");
     }
     // One or two groups of some 200 ms each, not one try per effect.
-    assert!(took < Duration::from_secs(3), "{took:?} until the last refusal");
+    assert!(
+        took < Duration::from_secs(3),
+        "{took:?} until the last refusal"
+    );
     let again = Embedded::open(settings(&path)).expect("a file with tables opens while locked");
     other.execute_batch("ROLLBACK").expect("unlocks");
     for sink in [&sink, &again] {
@@ -108,7 +143,13 @@ async fn a_locked_file_is_unavailable_for_all_that_wait_and_recovers() {
             .into_iter()
             .for_each(|outcome| drop(outcome.expect("free again")));
     }
-    assert_eq!(number(&path, "SELECT sum(value) FROM counters WHERE field = 'views'"), 20);
+    assert_eq!(
+        number(
+            &path,
+            "SELECT sum(value) FROM counters WHERE field = 'views'"
+        ),
+        20
+    );
     assert!(sink.health().refused_groups >= 1);
 }
 
@@ -116,20 +157,33 @@ async fn a_locked_file_is_unavailable_for_all_that_wait_and_recovers() {
 async fn the_record_is_blamed_for_a_document_that_is_no_json() {
     let (_folder, path) = folder();
     let sink = open(&path);
-    let error = sink.submit(create(0, "{"), deadline()).await.expect_err("no JSON");
+    let error = sink
+        .submit(create(0, "{"), deadline())
+        .await
+        .expect_err("no JSON");
     assert!(matches!(error, SinkError::Record { .. }), "{error}");
-    let reply = sink.submit(create(1, "{}"), deadline()).await.expect("the next one is fine");
+    let reply = sink
+        .submit(create(1, "{}"), deadline())
+        .await
+        .expect("the next one is fine");
     assert_eq!(reply, Reply::Applied);
 }
 
 #[tokio::test]
 async fn an_effect_larger_than_the_queue_passes_alone() {
     let (_folder, path) = folder();
-    let sink = Embedded::open(EmbeddedSettings { queue_bytes: 4096, ..settings(&path) });
+    let sink = Embedded::open(EmbeddedSettings {
+        queue_bytes: 4096,
+        ..settings(&path)
+    });
     let sink = sink.expect("the file opens");
     let large = json!("x".repeat(100_000)).to_string();
     let all = join_all((0..5).map(|offset| sink.submit(create(offset, &large), deadline()))).await;
-    assert!(all.iter().all(|outcome| matches!(outcome, Ok(Reply::Applied))), "{all:?}");
+    assert!(
+        all.iter()
+            .all(|outcome| matches!(outcome, Ok(Reply::Applied))),
+        "{all:?}"
+    );
     assert_eq!(sink.health().queue_bytes, 0);
 }
 
@@ -137,7 +191,10 @@ async fn an_effect_larger_than_the_queue_passes_alone() {
 async fn a_passed_deadline_is_unavailable_and_has_no_effect() {
     let (_folder, path) = folder();
     let sink = open(&path);
-    let error = sink.submit(count(0), Instant::now()).await.expect_err("too late");
+    let error = sink
+        .submit(count(0), Instant::now())
+        .await
+        .expect_err("too late");
     assert!(matches!(error, SinkError::Unavailable { .. }), "{error}");
     drop(sink);
     assert_eq!(number(&path, "SELECT count(*) FROM counters"), 0);
@@ -155,17 +212,37 @@ async fn a_caller_that_gave_up_may_come_again() {
         sink.submit(count(offset), deadline()).await.expect("taken");
     }
     drop(sink);
-    assert_eq!(number(&path, "SELECT sum(value) FROM counters WHERE field = 'views'"), 50);
-    assert_eq!(number(&path, "SELECT sum(value) FROM counters WHERE field = 'offsets'"), 49 * 25);
+    assert_eq!(
+        number(
+            &path,
+            "SELECT sum(value) FROM counters WHERE field = 'views'"
+        ),
+        50
+    );
+    assert_eq!(
+        number(
+            &path,
+            "SELECT sum(value) FROM counters WHERE field = 'offsets'"
+        ),
+        49 * 25
+    );
 }
 
 #[tokio::test]
 async fn a_file_of_another_version_is_refused() {
     let (_folder, path) = folder();
     let other = Connection::open(&path).expect("opens");
-    other.pragma_update(None, "user_version", 99).expect("a version");
-    let error = Embedded::open(settings(&path)).err().expect("another version").to_string();
-    assert!(error.ends_with("its tables have version 99, legal is 1 or an empty file"), "{error}");
+    other
+        .pragma_update(None, "user_version", 99)
+        .expect("a version");
+    let error = Embedded::open(settings(&path))
+        .err()
+        .expect("another version")
+        .to_string();
+    assert!(
+        error.ends_with("its tables have version 99, legal is 1 or an empty file"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -185,9 +262,24 @@ async fn two_sinks_on_one_file_count_every_record_once() {
     };
     let (left, right) = tokio::join!(deliver(&sinks[0]), deliver(&sinks[1]));
     assert_eq!(left + right, 800);
-    assert_eq!(number(&path, "SELECT sum(value) FROM counters WHERE field = 'views'"), 400);
-    assert_eq!(number(&path, "SELECT sum(value) FROM counters WHERE field = 'offsets'"), 399 * 200);
-    assert_eq!(number(&path, "SELECT sum(body ->> 'n') FROM documents"), 400);
+    assert_eq!(
+        number(
+            &path,
+            "SELECT sum(value) FROM counters WHERE field = 'views'"
+        ),
+        400
+    );
+    assert_eq!(
+        number(
+            &path,
+            "SELECT sum(value) FROM counters WHERE field = 'offsets'"
+        ),
+        399 * 200
+    );
+    assert_eq!(
+        number(&path, "SELECT sum(body ->> 'n') FROM documents"),
+        400
+    );
     assert_eq!(number(&path, "SELECT sum(count) FROM redelivered"), 800);
 }
 
@@ -195,9 +287,8 @@ async fn two_sinks_on_one_file_count_every_record_once() {
 async fn persist(sink: &Embedded, effect: Effect) -> Reply {
     loop {
         match sink.submit(effect.clone(), deadline()).await {
-            Ok(reply) => return reply,
             Err(SinkError::Unavailable { .. }) => {}
-            Err(error) => panic!("{error}"),
+            outcome => return outcome.expect("no record is bad"),
         }
     }
 }
@@ -212,27 +303,55 @@ async fn what_was_answered_survives_sigkill_and_the_rest_is_repeated_harmlessly(
     let (_folder, path) = folder();
     for answers in [1, 3, 7, 12] {
         let answered = write_and_kill(&path, answers);
-        let found = number(&path, "SELECT sum(value) FROM counters WHERE field = 'views'");
+        let found = number(
+            &path,
+            "SELECT sum(value) FROM counters WHERE field = 'views'",
+        );
         assert!(found >= answered, "{found} found, {answered} answered");
     }
     let sink = open(&path);
     let effects = (0..RECORDS).flat_map(|offset| [count(offset), increment(offset)]);
     let all: Vec<_> = effects.collect();
     for window in all.chunks(64) {
-        let replies = window.iter().map(|effect| sink.submit(effect.clone(), deadline()));
-        join_all(replies).await.into_iter().for_each(|reply| drop(reply.expect("taken")));
+        let replies = window
+            .iter()
+            .map(|effect| sink.submit(effect.clone(), deadline()));
+        join_all(replies)
+            .await
+            .into_iter()
+            .for_each(|reply| drop(reply.expect("taken")));
     }
     drop(sink);
-    assert_eq!(number(&path, "SELECT sum(value) FROM counters WHERE field = 'views'"), RECORDS);
+    assert_eq!(
+        number(
+            &path,
+            "SELECT sum(value) FROM counters WHERE field = 'views'"
+        ),
+        RECORDS
+    );
     let sum = RECORDS * (RECORDS - 1) / 2;
-    assert_eq!(number(&path, "SELECT sum(value) FROM counters WHERE field = 'offsets'"), sum);
-    assert_eq!(number(&path, "SELECT sum(body ->> 'n') FROM documents"), RECORDS);
+    assert_eq!(
+        number(
+            &path,
+            "SELECT sum(value) FROM counters WHERE field = 'offsets'"
+        ),
+        sum
+    );
+    assert_eq!(
+        number(&path, "SELECT sum(body ->> 'n') FROM documents"),
+        RECORDS
+    );
 }
 
 /// Lets a child write, kills it after some answers, and returns how many records were answered.
 fn write_and_kill(path: &Path, answers: usize) -> i64 {
     let mut child = Command::new(std::env::current_exe().expect("this test's binary"))
-        .args(["--exact", "child_that_is_killed", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "child_that_is_killed",
+            "--ignored",
+            "--nocapture",
+        ])
         .env(CHILD_FILE, path)
         .stdout(Stdio::piped())
         .spawn()
@@ -258,7 +377,10 @@ async fn child_that_is_killed() {
         let window = first..first + WINDOW;
         let effects = window.flat_map(|offset| [count(offset), increment(offset)]);
         let replies = effects.map(|effect| sink.submit(effect, deadline()));
-        join_all(replies).await.into_iter().for_each(|reply| drop(reply.expect("taken")));
+        join_all(replies)
+            .await
+            .into_iter()
+            .for_each(|reply| drop(reply.expect("taken")));
         println!("answered {}", first + WINDOW);
     }
 }

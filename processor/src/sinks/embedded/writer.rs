@@ -43,9 +43,16 @@ pub(super) struct Writer {
 }
 
 impl Job {
-    /// Answers; a caller that has given up is not told, and need not be.
+    /// Answers, its bytes returned before; a caller that has given up is not told.
     fn tell(self, outcome: Result<Reply, SinkError>) {
-        drop(self.answer.send(outcome));
+        let Self {
+            effect,
+            answer,
+            _permit: permit,
+            ..
+        } = self;
+        drop((effect, permit));
+        drop(answer.send(outcome));
     }
 
     /// The job, unless its caller has given up or its deadline has passed in the queue.

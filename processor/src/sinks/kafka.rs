@@ -1,0 +1,247 @@
+//! Produces to Kafka for the `produce` stage and for dead letters: idempotent, bounded, awaited.
+//! Layer: shell
+//!
+//! A record counts as produced when all in-sync replicas have it. The client repeats it without
+//! doubling it within one life of the producer; across lives its provenance headers tell.
+
+mod blame;
+pub mod message;
+
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use rdkafka::{
+    ClientConfig,
+    error::KafkaError,
+    message::{Header as ClientHeader, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord, Producer as _},
+};
+use tokio::sync::Semaphore;
+
+use self::{
+    blame::{blame, too_large},
+    message::{Failure, Message, dead_letter, dead_letter_by_reference},
+};
+use crate::{record::Record, sinks::SinkError};
+
+/// Sizes and times of a producer; the sizes are from the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProducerSettings {
+    /// Records that may be on their way.
+    pub queue_records: u32,
+    /// Bytes that may be on their way, as [`Message::encoded_bytes`] counts them. The client holds
+    /// a copy and, while a request is built, up to another one. A record larger than all of it
+    /// passes alone.
+    pub queue_bytes: u32,
+    /// Largest record, bytes; `message.max.bytes`.
+    pub max_message_bytes: u32,
+    /// How long a delivery may take, retries included; `delivery.timeout.ms`.
+    pub delivery_timeout: Duration,
+    /// How long a batch waits for company; `linger.ms`.
+    pub linger: Duration,
+    /// Codec of the batches.
+    pub compression: Compression,
+}
+
+/// Codecs that are built in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// As it is.
+    #[default]
+    None,
+    /// gzip.
+    Gzip,
+    /// Snappy.
+    Snappy,
+    /// LZ4.
+    Lz4,
+    /// Zstandard.
+    Zstd,
+}
+
+impl Compression {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// What is on its way at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerHealth {
+    /// Records without an answer.
+    pub in_flight_records: u64,
+    /// Their bytes.
+    pub in_flight_bytes: u64,
+}
+
+/// How a dead letter was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadLettered {
+    /// The whole record.
+    Copied,
+    /// Too large for the topic: only where it lies and how large it is.
+    ByReference,
+}
+
+/// An idempotent producer; share it by reference among all tasks.
+pub struct Producer {
+    config: ClientConfig,
+    client: RwLock<FutureProducer>,
+    records: Semaphore,
+    bytes: Semaphore,
+    settings: ProducerSettings,
+}
+
+impl Producer {
+    /// Starts a producer. `connection` names the brokers and how to reach them; everything else is
+    /// set here. Connects in the background.
+    ///
+    /// # Errors
+    /// [`SinkError::Unavailable`] when the client refuses its configuration.
+    pub fn open(connection: ClientConfig, settings: ProducerSettings) -> Result<Self, SinkError> {
+        let config = configure(connection, &settings);
+        let client = config.create().map_err(|error| blame(&error))?;
+        Ok(Self {
+            config,
+            client: RwLock::new(client),
+            records: Semaphore::new(settings.queue_records.max(1) as usize),
+            bytes: Semaphore::new(settings.queue_bytes.max(1) as usize),
+            settings,
+        })
+    }
+
+    /// Produces one record and waits for its acknowledgement. Dropping the future does not take
+    /// the record back.
+    ///
+    /// # Errors
+    /// [`SinkError::Record`] when it is too large or malformed, else [`SinkError::Unavailable`].
+    pub async fn produce(&self, message: &Message<'_>) -> Result<(), SinkError> {
+        self.deliver(message).await.map_err(|error| blame(&error))
+    }
+
+    /// Writes a record that failed for good to `topic`: as it was read, or by reference when it is
+    /// too large.
+    ///
+    /// # Errors
+    /// As [`Producer::produce`]; nothing may be committed past the record then.
+    pub async fn dead_letter(
+        &self,
+        topic: &str,
+        record: &Record,
+        failure: &Failure<'_>,
+    ) -> Result<DeadLettered, SinkError> {
+        let copy = dead_letter(topic, record, failure);
+        match self.deliver(&copy).await {
+            Ok(()) => Ok(DeadLettered::Copied),
+            Err(error) if too_large(&error) => {
+                let reference = dead_letter_by_reference(topic, record, failure);
+                self.produce(&reference).await?;
+                Ok(DeadLettered::ByReference)
+            }
+            Err(error) => Err(blame(&error)),
+        }
+    }
+
+    /// What is on its way.
+    #[must_use]
+    pub fn health(&self) -> ProducerHealth {
+        let taken = |all: u32, free: usize| u64::from(all.max(1)) - free as u64;
+        ProducerHealth {
+            in_flight_records: taken(
+                self.settings.queue_records,
+                self.records.available_permits(),
+            ),
+            in_flight_bytes: taken(self.settings.queue_bytes, self.bytes.available_permits()),
+        }
+    }
+
+    async fn deliver(&self, message: &Message<'_>) -> Result<(), KafkaError> {
+        let bytes = u32::try_from(message.encoded_bytes()).unwrap_or(u32::MAX);
+        let share = bytes.min(self.settings.queue_bytes.max(1));
+        let _record = self
+            .records
+            .acquire()
+            .await
+            .map_err(|_| KafkaError::Canceled)?;
+        let _bytes = self
+            .bytes
+            .acquire_many(share)
+            .await
+            .map_err(|_| KafkaError::Canceled)?;
+        let client = self.client.read().clone();
+        let delivery = client
+            .send_result(record(message))
+            .map_err(|(error, _)| error);
+        let outcome = match delivery {
+            Ok(delivery) => match delivery.await {
+                Ok(outcome) => outcome.map(drop).map_err(|(error, _)| error),
+                Err(_) => Err(KafkaError::Canceled),
+            },
+            Err(error) => Err(error),
+        };
+        if outcome.is_err() {
+            self.rebuild_if_fatal(&client);
+        }
+        outcome
+    }
+
+    /// An idempotent producer with a fatal error never delivers again: the next record gets a new
+    /// one. The first to notice replaces it.
+    fn rebuild_if_fatal(&self, failed: &FutureProducer) {
+        if failed.client().fatal_error().is_none() {
+            return;
+        }
+        let mut client = self.client.write();
+        if client.client().native_ptr() != failed.client().native_ptr() {
+            return;
+        }
+        // A configuration that was good once is good again; should it not be, the old client goes
+        // on refusing and the next failure tries again.
+        if let Ok(new) = self.config.create() {
+            let old = std::mem::replace(&mut *client, new);
+            // Closing joins the client's threads.
+            drop(tokio::task::spawn_blocking(move || drop(old)));
+        }
+    }
+}
+
+fn record<'m>(message: &'m Message<'_>) -> FutureRecord<'m, [u8], [u8]> {
+    let headers = OwnedHeaders::new_with_capacity(message.headers.len());
+    let headers = message.headers.iter().fold(headers, |headers, header| {
+        headers.insert(ClientHeader {
+            key: &header.name,
+            value: header.value.as_deref(),
+        })
+    });
+    let mut record = FutureRecord::to(message.topic).headers(headers);
+    record.key = message.key;
+    record.payload = message.value;
+    record
+}
+
+fn configure(mut config: ClientConfig, settings: &ProducerSettings) -> ClientConfig {
+    // Our semaphores are the bound; the client's own queue is wider, so that it never refuses what
+    // they let through.
+    let largest = u64::from(settings.queue_bytes.max(settings.max_message_bytes));
+    let queue_kbytes = (largest * 2).div_ceil(1024);
+    let queue_records = u64::from(settings.queue_records.max(1)) * 2;
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("queue.buffering.max.messages", queue_records.to_string())
+        .set("queue.buffering.max.kbytes", queue_kbytes.to_string())
+        .set("message.max.bytes", settings.max_message_bytes.to_string())
+        .set(
+            "delivery.timeout.ms",
+            settings.delivery_timeout.as_millis().to_string(),
+        )
+        .set("linger.ms", settings.linger.as_millis().to_string())
+        .set("compression.codec", settings.compression.name());
+    config
+}
