@@ -191,7 +191,6 @@ impl<T> Engine<T> {
         self.held.reserve(charge);
         let node = Node {
             payload: Some(payload),
-            key,
             sequence: self.ring.push(offset),
             charge,
             queue: NIL,
@@ -202,7 +201,7 @@ impl<T> Engine<T> {
         };
         let bound = self.limits.records as usize;
         let at = self.nodes.insert(node, bound);
-        self.lanes[0].append(&mut self.nodes, at, bound);
+        self.lanes[0].append(&mut self.nodes, at, key, bound);
         debug_assert!(invariants::window_is_bounded(
             self.ring.window(),
             self.limits.window
@@ -296,6 +295,7 @@ impl<T> Engine<T> {
         let Some(at) = self.current(&ticket) else {
             return self.release_stale(&ticket);
         };
+        let key = self.lanes[usize::from(ticket.lane)].queues[self.nodes[at].queue].key;
         self.leave_lane(at);
         if self.state == State::Draining {
             return self.free(at);
@@ -304,7 +304,7 @@ impl<T> Engine<T> {
         (node.payload, node.place, node.lane) = (Some(payload), Place::Waiting, lane);
         node.attempts = 0;
         let bound = self.limits.records as usize;
-        self.lanes[usize::from(lane)].append(&mut self.nodes, at, bound);
+        self.lanes[usize::from(lane)].append(&mut self.nodes, at, key, bound);
         Released::default()
     }
 
