@@ -226,7 +226,6 @@ impl<T> Engine<T> {
         self.held.reserve(charge);
         let node = Node {
             payload: Some(payload),
-            key,
             sequence: self.ring.push(offset),
             charge,
             queue: NIL,
@@ -237,7 +236,7 @@ impl<T> Engine<T> {
         };
         let bound = self.limits.records as usize;
         let at = self.nodes.insert(node, bound);
-        self.lanes[0].append(&mut self.nodes, at, bound);
+        self.lanes[0].append(&mut self.nodes, at, key, bound);
         debug_assert!(invariants::window_is_bounded(
             self.ring.window(),
             self.limits.window
@@ -337,6 +336,7 @@ impl<T> Engine<T> {
         let Some(at) = self.current(&ticket) else {
             return self.release_stale(&ticket);
         };
+        let key = self.lanes[usize::from(ticket.lane)].queues[self.nodes[at].queue].key;
         self.leave_lane(at);
         if self.state == State::Draining {
             return self.free(at);
@@ -345,7 +345,7 @@ impl<T> Engine<T> {
         (node.payload, node.place, node.lane) = (Some(payload), Place::Waiting, lane);
         node.attempts = 0;
         let bound = self.limits.records as usize;
-        self.lanes[usize::from(lane)].append(&mut self.nodes, at, bound);
+        self.lanes[usize::from(lane)].append(&mut self.nodes, at, key, bound);
         Released::default()
     }
 

@@ -45,6 +45,7 @@ impl HotKeys {
     }
 
     /// Counts a record that is a key of its own.
+    #[inline]
     pub(super) fn spread(&mut self) {
         self.records += 1;
         self.until_halving -= 1;
@@ -54,6 +55,7 @@ impl HotKeys {
     }
 
     /// Counts a record of this key.
+    #[inline]
     pub(super) fn record(&mut self, hash: u64) {
         // The index uses the low half, so the bucket comes from the high half.
         let bucket = &mut self.buckets[(hash >> 58) as usize];

@@ -56,6 +56,7 @@ impl KeyIndex {
     }
 
     /// Adds a hash that [`KeyIndex::find`] did not find.
+    #[inline]
     pub(super) fn insert(&mut self, hash: u64, slot: u32) {
         if (self.len + 1) * 2 > self.cells.len() {
             self.grow();
@@ -68,6 +69,7 @@ impl KeyIndex {
     }
 
     /// Removes what [`KeyIndex::insert`] added.
+    #[inline]
     pub(super) fn remove(&mut self, hash: u64, slot: u32) {
         let mask = self.cells.len() - 1;
         let mut hole = tag(hash) as usize & mask;
@@ -93,6 +95,7 @@ impl KeyIndex {
         self.len -= 1;
     }
 
+    #[inline]
     fn place(&mut self, cell: Cell) {
         let mask = self.cells.len() - 1;
         let mut at = cell.tag as usize & mask;

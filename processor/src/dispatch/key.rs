@@ -61,6 +61,7 @@ impl KeyHasher {
 
     /// The queue of a record with this key; `None` is Kafka's null key.
     #[must_use]
+    #[inline]
     pub fn key(&self, bytes: Option<&[u8]>) -> Key {
         match (self.ordering, bytes, self.null_keys) {
             (Ordering::None, _, _) | (Ordering::PerKey, None, NullKeys::Spread) => Key::Spread,

@@ -14,7 +14,6 @@ use super::{
 pub(super) struct Node<T> {
     /// `None` while a worker holds it.
     pub(super) payload: Option<T>,
-    pub(super) key: Key,
     pub(super) sequence: u64,
     pub(super) charge: u64,
     /// Queue of its key in `lane`.
@@ -85,9 +84,8 @@ impl Lane {
     }
 
     /// Adds a record behind the others of its key.
-    pub(super) fn append<T>(&mut self, nodes: &mut Slab<Node<T>>, at: u32, bound: usize) {
+    pub(super) fn append<T>(&mut self, nodes: &mut Slab<Node<T>>, at: u32, key: Key, bound: usize) {
         self.records += 1;
-        let key = nodes[at].key;
         let found = match key {
             Key::Hash(hash) => self.index.find(hash, |queue| self.hash(queue)),
             Key::Spread => None,
@@ -116,6 +114,7 @@ impl Lane {
     }
 
     /// Takes the next ready key; the number of its head.
+    #[inline]
     pub(super) fn start(&mut self) -> Option<u32> {
         let at = self.first_ready;
         if at == NIL {
@@ -152,6 +151,7 @@ impl Lane {
     }
 
     /// Ends the run of a key whose head stays: ready again, parked or blocked.
+    #[inline]
     pub(super) fn stay(&mut self, at_queue: u32, phase: Phase) {
         debug_assert_eq!(
             self.queues[at_queue].phase,
@@ -207,6 +207,7 @@ impl Lane {
         }
     }
 
+    #[inline]
     pub(super) fn hash(&self, queue: u32) -> u64 {
         match self.queues[queue].key {
             Key::Hash(hash) => hash,
@@ -214,6 +215,7 @@ impl Lane {
         }
     }
 
+    #[inline]
     fn push_ready(&mut self, at: u32) {
         let queue = &mut self.queues[at];
         (queue.phase, queue.link) = (Phase::Ready, NIL);
@@ -227,6 +229,7 @@ impl Lane {
     }
 
     /// Frees a key without records: an idle key costs nothing.
+    #[inline]
     fn forget(&mut self, at: u32) {
         let queue = &mut self.queues[at];
         queue.phase = Phase::Free;

@@ -11,12 +11,14 @@ pub struct Ledger {
 impl Ledger {
     /// Bytes held.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Records held.
     #[must_use]
+    #[inline]
     pub fn records(&self) -> u64 {
         self.records
     }
@@ -24,6 +26,7 @@ impl Ledger {
     /// Whether `charge` more bytes fit into `budget`. A charge above the whole budget fits only an
     /// empty ledger, so that one oversized record passes alone instead of waiting for ever.
     #[must_use]
+    #[inline]
     pub fn fits(&self, charge: u64, budget: u64) -> bool {
         self.records == 0
             || self
@@ -36,6 +39,7 @@ impl Ledger {
     ///
     /// # Panics
     /// When the sum leaves 64 bits.
+    #[inline]
     pub fn reserve(&mut self, charge: u64) {
         self.bytes = self
             .bytes
@@ -48,6 +52,7 @@ impl Ledger {
     ///
     /// # Panics
     /// When more is released than was reserved.
+    #[inline]
     pub fn release(&mut self, released: Released) {
         let left = self.bytes.checked_sub(released.bytes);
         self.bytes = left.expect("a charge is released once");

@@ -39,6 +39,7 @@ impl SequenceRing {
     }
 
     /// Adds a record; its sequence.
+    #[inline]
     pub(super) fn push(&mut self, offset: i64) -> u64 {
         if self.window() == self.cells.len() as u64 {
             self.grow();
@@ -51,6 +52,7 @@ impl SequenceRing {
     }
 
     /// Marks a record done and advances the watermark over every done one.
+    #[inline]
     pub(super) fn complete(&mut self, sequence: u64) {
         debug_assert!(
             self.base <= sequence && sequence < self.next,
@@ -68,6 +70,7 @@ impl SequenceRing {
     }
 
     /// Takes note of a commit of `position` that the broker confirmed.
+    #[inline]
     pub(super) fn acknowledge(&mut self, position: i64) {
         while self.acknowledged < self.base && offset(*self.cell(self.acknowledged)) < position {
             self.acknowledged += 1;
@@ -75,6 +78,7 @@ impl SequenceRing {
     }
 
     /// Records admitted and not covered by an acknowledged commit.
+    #[inline]
     pub(super) fn window(&self) -> u64 {
         self.next - self.acknowledged
     }
@@ -93,14 +97,17 @@ impl SequenceRing {
         self.watermark
     }
 
+    #[inline]
     pub(super) fn last(&self) -> Option<i64> {
         self.last
     }
 
+    #[inline]
     pub(super) fn oldest_open(&self) -> Option<i64> {
         (self.base < self.next).then(|| offset(self.cells[self.at(self.base)]))
     }
 
+    #[inline]
     pub(super) fn offset(&self, sequence: u64) -> i64 {
         offset(self.cells[self.at(sequence)])
     }
@@ -113,10 +120,12 @@ impl SequenceRing {
         clippy::cast_possible_truncation,
         reason = "masked by the length first"
     )]
+    #[inline]
     fn at(&self, sequence: u64) -> usize {
         (sequence & (self.cells.len() as u64 - 1)) as usize
     }
 
+    #[inline]
     fn cell(&mut self, sequence: u64) -> &mut u64 {
         let at = self.at(sequence);
         &mut self.cells[at]
