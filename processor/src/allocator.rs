@@ -8,8 +8,8 @@
 
 use std::ffi::{CStr, c_char};
 
-use penstock_sizing::RuntimePlan;
-use tikv_jemalloc_ctl::{Error, raw};
+use penstock_sizing::{Bytes, RuntimePlan};
+use tikv_jemalloc_ctl::{Error, epoch, raw};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -74,15 +74,25 @@ pub fn state() -> Result<AllocatorState, Error> {
     })
 }
 
-/// Returns all freed pages to the kernel at once; for the governor, at most every few seconds.
-/// An arena purges when its decay becomes zero; then it gets back what it had.
+/// Returns freed pages to the kernel; for the governor, at most every few seconds. Says how many
+/// bytes of them are left, which other threads freed or were purging meanwhile.
+///
+/// An arena purges when its decay becomes zero, unless a background thread is purging it at this
+/// moment. So those are stopped, and waited for, until every arena has its decay back.
 ///
 /// # Errors
 /// When jemalloc does not know a name, which would be another allocator.
-pub fn purge() -> Result<(), Error> {
+pub fn purge() -> Result<Bytes, Error> {
     let decay = read::<isize>(c"arenas.dirty_decay_ms")?;
+    let background = read::<bool>(c"background_thread")?;
+    write(c"background_thread", false)?;
     set_decay("dirty", 0)?;
-    set_decay("dirty", decay)
+    set_decay("dirty", decay)?;
+    write(c"background_thread", background)?;
+    epoch::advance()?;
+    // 4096 is all arenas together.
+    let pages = read::<usize>(c"stats.arenas.4096.pdirty")?;
+    Ok(Bytes((pages * read::<usize>(c"arenas.page")?) as u64))
 }
 
 /// Decay of the arenas that exist. One that no thread has used yet refuses, and will begin with
@@ -108,9 +118,10 @@ fn write<T: Control>(name: &CStr, value: T) -> Result<(), Error> {
     unsafe { raw::write(name.to_bytes_with_nul(), value) }
 }
 
-/// C types of jemalloc's controls: `unsigned`, `ssize_t`, `bool`. A wrong size is refused by
+/// C types of jemalloc's controls: `unsigned`, `size_t`, `ssize_t`, `bool`. A wrong size is refused by
 /// jemalloc.
 trait Control {}
 impl Control for u32 {}
+impl Control for usize {}
 impl Control for isize {}
 impl Control for bool {}
