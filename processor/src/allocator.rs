@@ -4,18 +4,12 @@
 //! The unprefixed build defines `malloc` itself, so librdkafka, zstd, OpenSSL and SQLite allocate
 //! here too; a prefixed one would leave them to the C library, which keeps 24 MiB of every 76 that
 //! pass through the client. `tests/allocator.rs` holds us to it.
-#![expect(
-    unsafe_code,
-    reason = "jemalloc is controlled by untyped names and one exported symbol"
-)]
+#![expect(unsafe_code, reason = "jemalloc's controls are untyped")]
 
-use std::{
-    ffi::{c_char, c_int, c_void},
-    ptr::null_mut,
-};
+use std::ffi::{CStr, c_char};
 
-use penstock_sizing::RuntimePlan;
-use tikv_jemalloc_ctl::{Error, raw};
+use penstock_sizing::{Bytes, RuntimePlan};
+use tikv_jemalloc_ctl::{Error, epoch, raw};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -59,15 +53,8 @@ pub fn set_up(plan: &RuntimePlan) -> Result<AllocatorState, Error> {
     write(c"background_thread", true)?;
     write(c"arenas.dirty_decay_ms", decay)?;
     write(c"arenas.muzzy_decay_ms", 0_isize)?;
-    for arena in 0..read::<u32>(c"arenas.narenas")? {
-        for kind in ["dirty", "muzzy"] {
-            let name = format!("arena.{arena}.{kind}_decay_ms\0");
-            let millis = if kind == "dirty" { decay } else { 0 };
-            // SAFETY: both decays are ssize_t. An arena that no thread has used yet does not
-            // exist and takes the default that was written above.
-            let _ = unsafe { raw::write(name.as_bytes(), millis) };
-        }
-    }
+    set_decay("dirty", decay)?;
+    set_decay("muzzy", 0)?;
     state()
 }
 
@@ -79,48 +66,62 @@ pub fn state() -> Result<AllocatorState, Error> {
     Ok(AllocatorState {
         arenas: read::<u32>(c"opt.narenas")?,
         dirty_decay_ms: read::<isize>(c"arenas.dirty_decay_ms")? as i64,
-        background: match read::<bool>(c"background_thread")? {
-            true => Background::Running,
-            false => Background::Absent,
+        background: if read::<bool>(c"background_thread")? {
+            Background::Running
+        } else {
+            Background::Absent
         },
     })
 }
 
-unsafe extern "C" {
-    /// jemalloc's own, for controls without a value, which the safe crate cannot name. It exists
-    /// only in the unprefixed build.
-    fn mallctl(
-        name: *const c_char,
-        old: *mut c_void,
-        old_len: *mut usize,
-        new: *mut c_void,
-        new_len: usize,
-    ) -> c_int;
+/// Returns freed pages to the kernel; for the governor, at most every few seconds. Says how many
+/// bytes of them are left, which other threads freed or were purging meanwhile.
+///
+/// An arena purges when its decay becomes zero, unless a background thread is purging it at this
+/// moment. So those are stopped, and waited for, until every arena has its decay back.
+///
+/// # Errors
+/// When jemalloc does not know a name, which would be another allocator.
+pub fn purge() -> Result<Bytes, Error> {
+    let decay = read::<isize>(c"arenas.dirty_decay_ms")?;
+    let background = read::<bool>(c"background_thread")?;
+    write(c"background_thread", false)?;
+    set_decay("dirty", 0)?;
+    set_decay("dirty", decay)?;
+    write(c"background_thread", background)?;
+    epoch::advance()?;
+    // 4096 is all arenas together.
+    let pages = read::<usize>(c"stats.arenas.4096.pdirty")?;
+    Ok(Bytes((pages * read::<usize>(c"arenas.page")?) as u64))
 }
 
-/// Returns all freed pages to the kernel at once; for the governor, at most every few seconds.
-pub fn purge() {
-    // 4096 is MALLCTL_ARENAS_ALL of jemalloc's header.
-    let name = c"arena.4096.purge".as_ptr();
-    // SAFETY: the name ends with a zero byte and the control takes no value.
-    let code = unsafe { mallctl(name, null_mut(), null_mut(), null_mut(), 0) };
-    debug_assert_eq!(code, 0, "jemalloc has this control");
+/// Decay of the arenas that exist. One that no thread has used yet refuses, and will begin with
+/// the default. The arena after these serves allocations of 8 MiB and more and returns them at
+/// once; it is left to that.
+fn set_decay(pages: &str, millis: isize) -> Result<(), Error> {
+    for arena in 0..read::<u32>(c"opt.narenas")? {
+        let name = format!("arena.{arena}.{pages}_decay_ms\0");
+        // SAFETY: the control is an ssize_t.
+        let _ = unsafe { raw::write(name.as_bytes(), millis) };
+    }
+    Ok(())
 }
 
 /// A value of jemalloc whose C type the caller names.
-fn read<T: Copy + Control>(name: &std::ffi::CStr) -> Result<T, Error> {
+fn read<T: Copy + Control>(name: &CStr) -> Result<T, Error> {
     // SAFETY: `Control` admits only the types of the names used in this file.
     unsafe { raw::read(name.to_bytes_with_nul()) }
 }
 
-fn write<T: Control>(name: &std::ffi::CStr, value: T) -> Result<(), Error> {
+fn write<T: Control>(name: &CStr, value: T) -> Result<(), Error> {
     // SAFETY: as above.
     unsafe { raw::write(name.to_bytes_with_nul(), value) }
 }
 
-/// C types of jemalloc's controls: `unsigned`, `ssize_t`, `bool`. A wrong size is refused by
+/// C types of jemalloc's controls: `unsigned`, `size_t`, `ssize_t`, `bool`. A wrong size is refused by
 /// jemalloc.
 trait Control {}
 impl Control for u32 {}
+impl Control for usize {}
 impl Control for isize {}
 impl Control for bool {}

@@ -10,10 +10,10 @@ pub(super) fn rule(source: &Source) -> Vec<Fault> {
     if !first.starts_with("//! ") || first.starts_with("//! Layer") || first.len() < 10 {
         faults.push(source.fault(1, "the first line is not `//! purpose in one sentence`"));
     }
-    let expected: &[&str] = if source.is_test() {
-        &["test"]
-    } else {
-        &["core", "shell"]
+    let expected: &[&str] = match (source.is_test(), source.serves_tests()) {
+        (true, _) => &["test"],
+        (false, true) => &["core", "shell", "test"],
+        (false, false) => &["core", "shell"],
     };
     if !source
         .layer()
@@ -52,4 +52,7 @@ fn bad_headers_are_found() {
         ),
         1
     );
+    let stand_in = "//! Says why it exists.\n//! Layer: test\n";
+    assert_eq!(faults("e2e/src/b.rs", stand_in), 0);
+    assert_eq!(faults("cli/examples/b.rs", stand_in), 0);
 }

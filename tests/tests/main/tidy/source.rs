@@ -56,6 +56,12 @@ impl Source {
         is_test(&self.path)
     }
 
+    /// Packages that exist for tests, and examples.
+    pub(super) fn serves_tests(&self) -> bool {
+        let first = self.path.split('/').next().unwrap_or_default();
+        ["tests", "e2e", "bench"].contains(&first) || self.path.contains("/examples/")
+    }
+
     pub(super) fn fault(&self, line: usize, what: impl Into<String>) -> Fault {
         Fault {
             path: self.path.clone(),
