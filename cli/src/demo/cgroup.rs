@@ -2,7 +2,8 @@
 //! Layer: shell
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process,
 };
@@ -78,6 +79,20 @@ impl Cgroup {
         Ok(u64::saturating_sub(usage, inactive))
     }
 
+    /// Bytes that no file stands behind: heap, stacks, allocator.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn anonymous(&self) -> io::Result<u64> {
+        self.field(
+            "memory.stat",
+            match self.version {
+                Version::One => "total_rss",
+                Version::Two => "anon",
+            },
+        )
+    }
+
     /// Times the kernel killed a process of the cgroup.
     ///
     /// # Errors
@@ -99,7 +114,9 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir(&self.folder) {
-            tracing::warn!(folder = %self.folder.display(), %error, "failed to remove the cgroup");
+            let folder = self.folder.display();
+            // nothing is left to do where standard error is closed
+            let _ = writeln!(io::stderr(), "failed to remove cgroup {folder}: {error}");
         }
     }
 }

@@ -30,6 +30,23 @@ impl Folder {
         &self.path
     }
 
+    /// Where the processor's words go.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.path.join("processor.log")
+    }
+
+    /// Removes it unless a processor was started, whose words may explain a failure.
+    ///
+    /// # Errors
+    /// When a file in it cannot be removed.
+    pub fn remove_unless_used(self) -> io::Result<Option<PathBuf>> {
+        if self.log().exists() {
+            return Ok(Some(self.path));
+        }
+        self.remove().map(|()| None)
+    }
+
     /// Removes it with all it holds.
     ///
     /// # Errors
