@@ -86,7 +86,7 @@ impl Scene {
             broker.create_topic(topic)?;
         }
         let mut notes = Vec::new();
-        let cgroup = Cgroup::create(options.memory_bytes)
+        let cgroup = Cgroup::create(folder.name(), options.memory_bytes)
             .inspect_err(|error| {
                 notes.push(format!("no cgroup ({error}): memory is shown, not judged"));
             })
