@@ -78,7 +78,7 @@ pub struct DemoArguments {
         value_parser = clap::value_parser!(u32).range(1..=i64::from(zipf::MAX_RANKS)))]
     pub keys: u32,
     /// Partitions of the source topic.
-    #[arg(long, value_name = "N", default_value_t = 6,
+    #[arg(long, value_name = "N", default_value_t = 12,
         value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub partitions: u32,
     /// Memory limit of the processor, as Kubernetes writes it.

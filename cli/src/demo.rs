@@ -80,6 +80,9 @@ pub fn command(arguments: &DemoArguments) -> Result<ExitCode, Box<dyn std::error
 /// Findings go to standard error, the verdict to standard output, JSON as its last line.
 fn print(conclusion: &Conclusion, output: TextOrJson) -> std::io::Result<()> {
     let mut errors = std::io::stderr().lock();
+    for note in &conclusion.notes {
+        writeln!(errors, "note: {note}")?;
+    }
     for example in &conclusion.examples {
         writeln!(errors, "finding: {example}")?;
     }

@@ -2,10 +2,18 @@
 //! Layer: test
 
 use std::{
-    path::PathBuf,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus},
+    time::Duration,
 };
 
+use penstock_cli::demo::{
+    conduct::{DemoError, Options, conduct},
+    progress::Audience,
+    supervise::SuperviseError,
+};
 use serde_json::Value;
 
 /// Cargo builds examples beside the tests that need them.
@@ -69,4 +77,65 @@ fn a_processor_that_forgets_records_fails() {
     assert_eq!(status.code(), Some(1));
     assert!(verdict["records"]["lost"].as_u64() > Some(0), "{verdict}");
     assert_eq!(verdict["sinks"]["totalsExact"], false);
+}
+
+/// Runs the demo around a shell script; `seed` keeps the folders of tests apart.
+fn with_script(place: &Path, seed: u64, script: &str) -> SuperviseError {
+    let processor = place.join("processor");
+    fs::write(&processor, format!("#!/bin/sh\n{script}\n")).expect("the folder is writable");
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&processor, executable).expect("the file is ours");
+    let options = Options {
+        records: 100,
+        keys: 10,
+        partitions: 2,
+        memory_bytes: 256 << 20,
+        kills: 0,
+        seed,
+        bootstrap_servers: None,
+        audience: Audience::Program,
+        processor,
+        patience: Duration::from_secs(1),
+    };
+    match conduct(&options) {
+        Err(DemoError::Kept { source, folder }) => {
+            fs::remove_dir_all(folder).expect("the folder was kept");
+            match *source {
+                DemoError::Processor(error) => error,
+                other => SuperviseError::Thread(format!("another error: {other}")),
+            }
+        }
+        other => SuperviseError::Thread(format!("no failure: {other:?}")),
+    }
+}
+
+#[test]
+fn a_processor_that_does_nothing_ends_the_run_with_what_was_waiting() {
+    let place = tempfile::tempdir().unwrap();
+    let error = with_script(place.path(), 1, "exec sleep 1000");
+    let SuperviseError::Stalled { waiting, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(waiting.contains("partition 0 at 0 of "), "{waiting}");
+}
+
+#[test]
+fn a_processor_that_ends_by_itself_ends_the_run_with_its_last_words() {
+    let place = tempfile::tempdir().unwrap();
+    let error = with_script(place.path(), 2, "echo out of ideas; exit 3");
+    let SuperviseError::Ended { status, log } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((status.code(), log.as_str()), (Some(3), "out of ideas"));
+}
+
+#[test]
+fn a_limit_too_small_is_refused_before_anything_starts() {
+    let refused = Command::new(env!("CARGO_BIN_EXE_penstock"))
+        .args(["demo", "--memory", "32Mi"])
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&refused.stderr);
+    assert!(words.contains("smallest limit for this"), "{words}");
+    assert!(!refused.status.success());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult},
     client::DefaultClientContext,
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, Producer},
@@ -28,7 +28,7 @@ pub enum BrokerError {
     #[error("failed to start the embedded broker")]
     NoMockCluster,
     /// A topic was refused.
-    #[error("failed to create topic {topic}: {reason}")]
+    #[error("topic {topic}: {reason}")]
     Topic {
         /// Its name.
         topic: String,
@@ -118,14 +118,30 @@ impl Broker {
         }
     }
 
-    fn create_running(&self, topic: Topic<'_>) -> Result<(), BrokerError> {
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+    /// Deletes a topic from a running broker; the embedded one ends with the process.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub fn delete_topic(&self, topic: Topic<'_>) -> Result<(), BrokerError> {
+        if self.is_embedded() {
+            return Ok(());
+        }
+        let options = AdminOptions::new().operation_timeout(Some(ADMIN_TIMEOUT));
+        let admin = self.admin()?;
+        let deleted = futures_wait(admin.delete_topics(&[topic.name], &options), topic)?;
+        first_refusal(topic, deleted.map_err(|source| refusal(topic, &source))?)
+    }
+
+    fn admin(&self) -> Result<AdminClient<DefaultClientContext>, BrokerError> {
+        let what = "topic administration";
+        ClientConfig::new()
             .set("bootstrap.servers", &self.address)
             .create()
-            .map_err(|source| BrokerError::Client {
-                what: "topic administration",
-                source,
-            })?;
+            .map_err(|source| BrokerError::Client { what, source })
+    }
+
+    fn create_running(&self, topic: Topic<'_>) -> Result<(), BrokerError> {
+        let admin = self.admin()?;
         let new = NewTopic::new(
             topic.name,
             partition_number(topic),
@@ -135,11 +151,14 @@ impl Broker {
         .set("max.message.bytes", "1048588");
         let options = AdminOptions::new().operation_timeout(Some(ADMIN_TIMEOUT));
         let created = futures_wait(admin.create_topics([&new], &options), topic)?;
-        let refused = created.map_err(|source| refusal(topic, &source))?;
-        match refused.into_iter().find_map(Result::err) {
-            Some((_, code)) => Err(refusal(topic, &code)),
-            None => Ok(()),
-        }
+        first_refusal(topic, created.map_err(|source| refusal(topic, &source))?)
+    }
+}
+
+fn first_refusal(topic: Topic<'_>, results: Vec<TopicResult>) -> Result<(), BrokerError> {
+    match results.into_iter().find_map(Result::err) {
+        Some((_, code)) => Err(refusal(topic, &code)),
+        None => Ok(()),
     }
 }
 

@@ -2,9 +2,9 @@
 //! Layer: shell
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
-    process,
 };
 
 /// A cgroup made for this run; removed when dropped, which needs its processes to have ended.
@@ -23,16 +23,16 @@ enum Version {
 const ROOT: &str = "/sys/fs/cgroup";
 
 impl Cgroup {
-    /// Makes a cgroup below the one of this process, or beside it where version 2 allows no
+    /// Makes a cgroup of that name below the one of this process, or beside it where version 2 allows no
     /// children here.
     ///
     /// # Errors
     /// When the machine has no memory controller that may be used.
-    pub fn create(limit_bytes: u64) -> io::Result<Self> {
+    pub fn create(name: &str, limit_bytes: u64) -> io::Result<Self> {
         let membership = fs::read_to_string("/proc/self/cgroup")?;
         let mut refusal = io::Error::new(io::ErrorKind::Unsupported, "no memory controller");
         for (parent, version) in parents(&membership) {
-            match Self::below(&parent, version, limit_bytes) {
+            match Self::below(parent.join(name), version, limit_bytes) {
                 Ok(cgroup) => return Ok(cgroup),
                 Err(error) => refusal = error,
             }
@@ -40,8 +40,7 @@ impl Cgroup {
         Err(refusal)
     }
 
-    fn below(parent: &Path, version: Version, limit_bytes: u64) -> io::Result<Self> {
-        let folder = parent.join(format!("penstock-demo-{}", process::id()));
+    fn below(folder: PathBuf, version: Version, limit_bytes: u64) -> io::Result<Self> {
         fs::create_dir(&folder)?;
         // from here on dropping removes the folder
         let cgroup = Self { folder, version };
@@ -78,6 +77,20 @@ impl Cgroup {
         Ok(u64::saturating_sub(usage, inactive))
     }
 
+    /// Bytes that no file stands behind: heap, stacks, allocator.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn anonymous(&self) -> io::Result<u64> {
+        self.field(
+            "memory.stat",
+            match self.version {
+                Version::One => "total_rss",
+                Version::Two => "anon",
+            },
+        )
+    }
+
     /// Times the kernel killed a process of the cgroup.
     ///
     /// # Errors
@@ -99,7 +112,9 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir(&self.folder) {
-            tracing::warn!(folder = %self.folder.display(), %error, "failed to remove the cgroup");
+            let folder = self.folder.display();
+            // nothing is left to do where standard error is closed
+            let _ = writeln!(io::stderr(), "failed to remove cgroup {folder}: {error}");
         }
     }
 }

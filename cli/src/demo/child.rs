@@ -35,8 +35,19 @@ pub struct Processor {
     child: Child,
 }
 
+/// The watcher reads a pipe that nobody writes to: it ends with the process that holds the other
+/// end. It starts before the cgroup is entered, so it does not count there.
+const BECOME_PROCESSOR: &str = r#"
+exec 3<&0 </dev/null
+(cat <&3 >/dev/null; kill -KILL $$) >/dev/null 2>&1 &
+exec 3<&-
+echo $$ > "$0" && exec "$@"
+"#;
+
 impl Processor {
-    /// Starts a processor. It is in its cgroup before it is itself: a shell enters, then becomes it.
+    /// Starts a processor. A shell enters its cgroup and then becomes the processor, so no page is
+    /// counted elsewhere; before that it leaves a watcher behind that ends the processor when this
+    /// process is gone, however it went.
     ///
     /// # Errors
     /// When the log cannot be opened or the shell cannot be started.
@@ -46,12 +57,9 @@ impl Processor {
             .append(true)
             .open(&launch.log)?;
         let mut command = Command::new("/bin/sh");
-        match &launch.cgroup {
-            Some(file) => command
-                .args(["-c", r#"echo $$ > "$0" && exec "$@""#])
-                .arg(file),
-            None => command.args(["-c", r#"exec "$@""#, "sh"]),
-        };
+        command.args(["-c", BECOME_PROCESSOR]);
+        // without a cgroup the id is written nowhere
+        command.arg(launch.cgroup.as_deref().unwrap_or(Path::new("/dev/null")));
         command
             .arg(&launch.program)
             .arg("run")
@@ -62,7 +70,7 @@ impl Processor {
             .arg(launch.status_address.to_string());
         let log_too = log.try_clone()?;
         let child = command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(log)
             .stderr(log_too)
             .spawn()?;
@@ -215,6 +223,15 @@ mod tests {
             log.ends_with("pipeline.yaml --status-address 127.0.0.1:1"),
             "{log}"
         );
+    }
+
+    #[test]
+    fn a_processor_does_not_outlive_its_parent() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut processor = Processor::start(&launch(folder.path(), "exec sleep 1000")).unwrap();
+        // what the end of this process would do
+        drop(processor.child.stdin.take());
+        assert_eq!(processor.child.wait().unwrap().signal(), Some(9));
     }
 
     #[test]

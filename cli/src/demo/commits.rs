@@ -9,10 +9,7 @@ use rdkafka::{
     error::KafkaError,
 };
 
-use super::{
-    broker,
-    shared::{Shared, TICK},
-};
+use super::{broker, shared::Shared};
 
 /// Which group to watch.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +25,9 @@ pub struct Watched<'a> {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause between two questions; paced production waits for the answers.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Asks for the committed offsets again and again until the run is stopping.
 ///
@@ -49,7 +49,7 @@ pub fn watch(watched: Watched<'_>, shared: &Shared) -> Result<(), KafkaError> {
             Err(error) if broker::is_transient(&error) => {}
             Err(error) => return Err(error),
         }
-        thread::sleep(TICK);
+        thread::sleep(PAUSE);
     }
     Ok(())
 }

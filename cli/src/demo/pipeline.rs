@@ -89,7 +89,11 @@ pub fn rewrite(changes: &Rewrite<'_>) -> Result<String, RewriteError> {
     source["facts"]["partitions"] = json!(changes.partitions);
     source["facts"]["brokers"] = json!(1);
     match changes.membership {
-        Membership::Consumer => source["groupProtocol"] = json!("Consumer"),
+        Membership::Consumer => {
+            source["groupProtocol"] = json!("Consumer");
+            // production waits for commits here, so they come more often than a real broker needs
+            source["client"] = json!({"commitIntervalMillis": 250});
+        }
         Membership::Classic => {
             source["groupProtocol"] = json!("Classic");
             source["client"] = json!({"sessionTimeoutMillis": 6_000});

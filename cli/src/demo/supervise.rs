@@ -169,6 +169,8 @@ impl Run<'_> {
         let now = match self.supervision.cgroup {
             Some(cgroup) => {
                 usage.held_by = HeldBy::Cgroup;
+                let anonymous = cgroup.anonymous().unwrap_or(0);
+                usage.peak_anonymous_bytes = usage.peak_anonymous_bytes.max(anonymous);
                 usage.oom_kills = usage.oom_kills.max(cgroup.oom_kills().unwrap_or(0));
                 cgroup.working_set().unwrap_or(0)
             }

@@ -65,6 +65,9 @@ pub struct Memory {
     pub limit_bytes: u64,
     /// Largest working set seen (usage without inactive file pages).
     pub peak_bytes: u64,
+    /// Largest part of it without a file behind it; for people, the interface is the peak.
+    #[serde(skip)]
+    pub anonymous_bytes: u64,
     /// Peak by limit.
     pub peak_fraction: f64,
     /// Times the kernel killed it.
@@ -117,6 +120,8 @@ pub struct Usage {
     pub limit_bytes: u64,
     /// Largest working set.
     pub peak_bytes: u64,
+    /// Largest part without a file behind it; equal to the peak where no cgroup tells them apart.
+    pub peak_anonymous_bytes: u64,
     /// Times the kernel killed the processor.
     pub oom_kills: u64,
     /// What held the processor to its limit.
@@ -208,6 +213,7 @@ fn memory(usage: &Usage) -> Memory {
     Memory {
         limit_bytes: usage.limit_bytes,
         peak_bytes: usage.peak_bytes,
+        anonymous_bytes: usage.peak_anonymous_bytes,
         peak_fraction: rounded(usage.peak_bytes, usage.limit_bytes, 1_000),
         oom_kills: usage.oom_kills,
     }
@@ -271,10 +277,11 @@ impl Verdict {
         line(
             "peak memory",
             format!(
-                "{} of {} KiB ({:.3} of the limit)",
+                "{} of {} KiB ({:.3} of the limit; at most {} KiB without a file behind it)",
                 memory.peak_bytes / 1024,
                 memory.limit_bytes / 1024,
-                memory.peak_fraction
+                memory.peak_fraction,
+                memory.anonymous_bytes / 1024,
             ),
         );
         line("OOM kills", memory.oom_kills.to_string());

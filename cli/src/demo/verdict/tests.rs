@@ -9,6 +9,7 @@ fn measured() -> Measured {
     let usage = Usage {
         limit_bytes: 1 << 28,
         peak_bytes: 200_000_000,
+        peak_anonymous_bytes: 150_000_000,
         oom_kills: 0,
         held_by: HeldBy::Cgroup,
     };
@@ -43,20 +44,20 @@ fn the_json_is_one_object_with_these_names() {
 fn the_table_says_the_same() {
     let (verdict, broken) = judge(&measured(), &findings());
     expect![[r#"
-          records produced      1000000
-          finished              1000000
-          duplicates            9900
-          dead letters          1002
-          lost                  0
-          keys out of order     0
-          repeated              40 (bound 3000)
-          sink mismatches       0
-          peak memory           195312 of 262144 KiB (0.745 of the limit)
-          OOM kills             0
-          records per second    20000
-          CPU s per million     61.23
-          kills                 3
-          verdict               pass: every promise kept
+        records produced      1000000
+        finished              1000000
+        duplicates            9900
+        dead letters          1002
+        lost                  0
+        keys out of order     0
+        repeated              40 (bound 3000)
+        sink mismatches       0
+        peak memory           195312 of 262144 KiB (0.745 of the limit; at most 146484 KiB without a file behind it)
+        OOM kills             0
+        records per second    20000
+        CPU s per million     61.23
+        kills                 3
+        verdict               pass: every promise kept
     "#]]
     .assert_eq(&verdict.table(&broken));
 }
