@@ -19,6 +19,7 @@ pub mod work;
 pub mod troubles;
 pub mod clock;
 pub mod worker;
+pub mod keys;
 pub mod budgets;
 pub mod sinks;
 pub mod health;

@@ -7,6 +7,7 @@
 pub mod document;
 pub mod embedded;
 pub mod guard;
+pub mod outages;
 pub mod kafka;
 
 use std::{sync::Arc, time::Instant};

@@ -16,7 +16,7 @@ use crate::{
     },
     metrics::{self, Counters},
     publish::{PRODUCER, Publisher},
-    sinks::{Outages, SinkError},
+    sinks::{SinkError, outages::Outages},
     stage::Finish,
     troubles::Troubles,
     work::Work,

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use penstock_processor::{
-    record::{Parts, Position, Record, TopicId, TopicPartition},
+    publish::{Message, Publisher, provenance_headers},
+    record::{Position, TopicId, TopicPartition},
     sinks::{
         Provenance, SinkError,
         kafka::{
-            Compression, DeadLettered, Producer, ProducerSettings,
-            message::{Failure, Message, provenance_headers},
+            Compression, Producer, ProducerSettings,
         },
     },
 };
@@ -67,16 +67,6 @@ fn provenance(offset: i64) -> Provenance {
     }
 }
 
-fn failure(provenance: &Provenance) -> Failure<'_> {
-    Failure {
-        provenance,
-        stage: Some("index"),
-        reason: "broken JSON",
-        attempts: 5,
-        at_ms: 9,
-    }
-}
-
 /// Key, value and headers of the first `count` records of the topic.
 type Read = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, String)>);
 
@@ -123,12 +113,12 @@ async fn records_arrive_with_their_provenance() {
         .iter()
         .map(|origin| Message {
             topic: "out",
-            key: Some(b"k"),
-            value: Some(&value),
-            headers: provenance_headers(origin).into(),
+            key: Some(b"k"[..].into()),
+            value: Some(value[..].into()),
+            headers: provenance_headers(origin),
         })
         .collect();
-    let outcomes = join_all(messages.iter().map(|message| producer.produce(message))).await;
+    let outcomes = join_all(messages.into_iter().map(|message| producer.produce(message))).await;
     outcomes
         .into_iter()
         .for_each(|outcome| outcome.expect("delivered"));
@@ -149,60 +139,37 @@ async fn records_arrive_with_their_provenance() {
 }
 
 #[tokio::test]
-async fn too_large_is_the_records_fault_and_its_dead_letter_a_reference() {
+async fn too_large_is_the_records_fault() {
     let brokers = brokers();
     let producer = producer(&brokers);
     let large = vec![b'x'; LARGEST as usize + 1];
     let message = Message {
         topic: "out",
         key: None,
-        value: Some(&large),
+        value: Some(large[..].into()),
         headers: Vec::new(),
     };
-    let error = producer.produce(&message).await.expect_err("too large");
+    let error = producer.produce(message).await.expect_err("too large");
     assert!(matches!(error, SinkError::Record { .. }), "{error}");
-
-    let origin = provenance(42);
-    for (value, how) in [
-        (&b"{"[..], DeadLettered::Copied),
-        (&large, DeadLettered::ByReference),
-    ] {
-        let parts = Parts {
-            key: Some(b"k"),
-            value: Some(value),
-            headers: &[],
-            timestamp_ms: 0,
-        };
-        let record = Record::copy(origin.position, &parts);
-        let written = producer
-            .dead_letter("out", &record, &failure(&origin))
-            .await;
-        assert_eq!(written.expect("delivered"), how);
-    }
-    let read = read(&brokers, 2);
-    assert_eq!(read[0].1.as_deref(), Some(&b"{"[..]));
-    assert_eq!((read[1].0.as_deref(), &read[1].1), (Some(&b"k"[..]), &None));
-    let bytes = ("penstock-value-bytes".to_owned(), large.len().to_string());
-    assert!(read[1].2.contains(&bytes), "{:?}", read[1].2);
 }
 
 #[tokio::test]
 async fn brokers_that_refuse_are_unavailable_and_come_back() {
     let brokers = brokers();
     let producer = producer(&brokers);
-    let message = Message {
+    let message = || Message {
         topic: "out",
         key: None,
-        value: Some(b"v"),
+        value: Some(b"v"[..].into()),
         headers: Vec::new(),
     };
-    producer.produce(&message).await.expect("up at first");
+    producer.produce(message()).await.expect("up at first");
     brokers.broker_down(1).expect("stops");
-    let error = producer.produce(&message).await.expect_err("down");
+    let error = producer.produce(message()).await.expect_err("down");
     assert!(matches!(error, SinkError::Unavailable { .. }), "{error}");
     brokers.broker_up(1).expect("starts");
     // The client needs a moment to connect again; each try waits as long as a delivery may take.
-    let back = async { while producer.produce(&message).await.is_err() {} };
+    let back = async { while producer.produce(message()).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(30), back)
         .await
         .expect("delivers again");
@@ -214,19 +181,19 @@ async fn a_fatal_error_gets_a_new_producer() {
     let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
     brokers.request_errors(RDKafkaApiKey::InitProducerId, &[denied]);
     let producer = producer(&brokers);
-    let message = Message {
+    let message = || Message {
         topic: "out",
         key: None,
-        value: Some(b"v"),
+        value: Some(b"v"[..].into()),
         headers: Vec::new(),
     };
     let error = producer
-        .produce(&message)
+        .produce(message())
         .await
         .expect_err("no producer id");
     assert!(matches!(error, SinkError::Unavailable { .. }), "{error}");
     producer
-        .produce(&message)
+        .produce(message())
         .await
         .expect("a new producer asks again");
 }

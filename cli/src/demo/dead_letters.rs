@@ -16,9 +16,9 @@ use super::{
 };
 
 /// Header that names the partition of the record behind a dead letter, as decimal text.
-pub const PARTITION_HEADER: &str = "penstock-partition";
+pub const PARTITION_HEADER: &str = "penstock-dead-partition";
 /// Header that names its offset, as decimal text.
-pub const OFFSET_HEADER: &str = "penstock-offset";
+pub const OFFSET_HEADER: &str = "penstock-dead-offset";
 
 /// Why the dead letters could not be read.
 #[derive(Debug, thiserror::Error)]

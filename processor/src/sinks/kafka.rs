@@ -5,9 +5,10 @@
 //! doubling it within one life of the producer; across lives its provenance headers tell.
 
 mod blame;
-pub mod message;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
+
+use futures::future::BoxFuture;
 
 use parking_lot::RwLock;
 use rdkafka::{
@@ -18,18 +19,18 @@ use rdkafka::{
 };
 use tokio::sync::Semaphore;
 
-use self::{
-    blame::{blame, too_large},
-    message::{Failure, Message, dead_letter, dead_letter_by_reference},
+use self::blame::blame;
+use crate::{
+    publish::{Message, Publisher},
+    sinks::SinkError,
 };
-use crate::{record::Record, sinks::SinkError};
 
 /// Sizes and times of a producer; the sizes are from the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProducerSettings {
     /// Records that may be on their way.
     pub queue_records: u32,
-    /// Bytes that may be on their way, as [`Message::encoded_bytes`] counts them. The client holds
+    /// Bytes that may be on their way, as `message.max.bytes` does. The client holds
     /// a copy and, while a request is built, up to another one. A record larger than all of it
     /// passes alone.
     pub queue_bytes: u32,
@@ -80,15 +81,6 @@ pub struct ProducerHealth {
     pub in_flight_bytes: u64,
 }
 
-/// How a dead letter was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeadLettered {
-    /// The whole record.
-    Copied,
-    /// Too large for the topic: only where it lies and how large it is.
-    ByReference,
-}
-
 /// An idempotent producer; share it by reference among all tasks.
 pub struct Producer {
     config: ClientConfig,
@@ -116,38 +108,6 @@ impl Producer {
         })
     }
 
-    /// Produces one record and waits for its acknowledgement. Dropping the future does not take
-    /// the record back.
-    ///
-    /// # Errors
-    /// [`SinkError::Record`] when it is too large or malformed, else [`SinkError::Unavailable`].
-    pub async fn produce(&self, message: &Message<'_>) -> Result<(), SinkError> {
-        self.deliver(message).await.map_err(|error| blame(&error))
-    }
-
-    /// Writes a record that failed for good to `topic`: as it was read, or by reference when it is
-    /// too large.
-    ///
-    /// # Errors
-    /// As [`Producer::produce`]; nothing may be committed past the record then.
-    pub async fn dead_letter(
-        &self,
-        topic: &str,
-        record: &Record,
-        failure: &Failure<'_>,
-    ) -> Result<DeadLettered, SinkError> {
-        let copy = dead_letter(topic, record, failure);
-        match self.deliver(&copy).await {
-            Ok(()) => Ok(DeadLettered::Copied),
-            Err(error) if too_large(&error) => {
-                let reference = dead_letter_by_reference(topic, record, failure);
-                self.produce(&reference).await?;
-                Ok(DeadLettered::ByReference)
-            }
-            Err(error) => Err(blame(&error)),
-        }
-    }
-
     /// What is on its way.
     #[must_use]
     pub fn health(&self) -> ProducerHealth {
@@ -162,7 +122,7 @@ impl Producer {
     }
 
     async fn deliver(&self, message: &Message<'_>) -> Result<(), KafkaError> {
-        let bytes = u32::try_from(message.encoded_bytes()).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(encoded_bytes(message)).unwrap_or(u32::MAX);
         let share = bytes.min(self.settings.queue_bytes.max(1));
         let _record = self
             .records
@@ -211,17 +171,35 @@ impl Producer {
     }
 }
 
+impl Publisher for Producer {
+    /// Dropping the future does not take the record back.
+    fn produce<'a>(&'a self, message: Message<'a>) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move { self.deliver(&message).await.map_err(|error| blame(&error)) })
+    }
+}
+
+/// What a record batch of one adds to key, value and headers, bytes: 61 of the batch, at most 36 of
+/// the record, at most 10 per header for 50 headers, rounded up.
+const FRAMING_BYTES: usize = 1024;
+
+/// Bytes as the client's `message.max.bytes` and the broker count them, rounded up.
+fn encoded_bytes(message: &Message<'_>) -> usize {
+    let length = |part: &Option<Cow<'_, [u8]>>| part.as_ref().map_or(0, |bytes| bytes.len());
+    let headers = message.headers.iter().map(|(name, value)| 10 + name.len() + length(value));
+    FRAMING_BYTES + length(&message.key) + length(&message.value) + headers.sum::<usize>()
+}
+
 fn record<'m>(message: &'m Message<'_>) -> FutureRecord<'m, [u8], [u8]> {
     let headers = OwnedHeaders::new_with_capacity(message.headers.len());
     let headers = message.headers.iter().fold(headers, |headers, header| {
         headers.insert(ClientHeader {
-            key: &header.name,
-            value: header.value.as_deref(),
+            key: &header.0,
+            value: header.1.as_deref(),
         })
     });
     let mut record = FutureRecord::to(message.topic).headers(headers);
-    record.key = message.key;
-    record.payload = message.value;
+    record.key = message.key.as_deref();
+    record.payload = message.value.as_deref();
     record
 }
 

@@ -20,14 +20,6 @@ pub(super) fn blame(error: &KafkaError) -> SinkError {
     }
 }
 
-/// Whether the record is too large for the topic, so that a reference to it may still fit.
-pub(super) fn too_large(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
