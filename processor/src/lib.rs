@@ -18,6 +18,7 @@ pub mod publish;
 pub mod work;
 pub mod troubles;
 pub mod clock;
+pub mod backlog;
 pub mod worker;
 pub mod keys;
 pub mod budgets;

@@ -90,7 +90,7 @@ const SINK: Metric = metric(
     "which sink is behind an open breaker (0)?",
 );
 const COMMITS: Metric = metric(
-    "penstock_commits_total",
+    "penstock_commits_failed_total",
     "counter",
     "do commits reach the coordinator?",
 );
@@ -158,6 +158,8 @@ pub struct Counters {
     blames: [AtomicU64; 2],
     latency: [AtomicU64; LATENCY_BOUNDS_MS.len() + 1],
     latency_sum_ms: AtomicU64,
+    inline_runs: AtomicU64,
+    inline_micros: AtomicU64,
 }
 
 impl Counters {
@@ -172,6 +174,19 @@ impl Counters {
     /// Counts a failed attempt.
     pub fn failed(&self, blame: Blame) {
         self.blames[blame as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts runs of the inline stages and the time they took together.
+    pub fn served(&self, runs: u64, micros: u64) {
+        self.inline_runs.fetch_add(runs, Ordering::Relaxed);
+        self.inline_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Mean time of a run of the inline stages, microseconds; 0 before the first.
+    #[must_use]
+    pub fn service_micros(&self) -> u64 {
+        let micros = self.inline_micros.load(Ordering::Relaxed);
+        micros.checked_div(self.inline_runs.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
     /// Terminal outcomes since the start.
@@ -270,16 +285,7 @@ fn pod(page: &mut Page, status: &Status) {
         sinks.map(|s| (format!("sink=\"{}\"", s.name), available(&s.breaker))),
     );
     let source = &status.source;
-    page.family(
-        COMMITS,
-        [
-            ("result=\"acknowledged\"".into(), source.commits.to_string()),
-            (
-                "result=\"failed\"".into(),
-                source.commit_failures.to_string(),
-            ),
-        ],
-    );
+    page.family(COMMITS, [(String::new(), source.commit_failures.to_string())]);
     page.family(REBALANCES, [(String::new(), source.rebalances.to_string())]);
     page.family(FAULTS, [(String::new(), source.faults.to_string())]);
 }

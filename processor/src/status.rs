@@ -15,14 +15,60 @@ pub struct Status {
     pub finished: Finished,
     /// Partitions assigned to this process.
     pub partitions: Vec<PartitionStatus>,
+    /// What holds records back now; empty when nothing does.
+    pub gears: Vec<GearStatus>,
     /// The client's side.
     pub source: SourceStatus,
+    /// Numbers of the plan that others compute with.
+    pub plan: PlanStatus,
     /// The ledger against the plan.
     pub memory: MemoryStatus,
     /// The backlog of each detached stage.
     pub detached: Vec<DetachedStatus>,
     /// Health of each sink.
     pub sinks: Vec<SinkStatus>,
+    /// The last failures of records, without payload.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Why records wait in the client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GearStatus {
+    /// `held`, `paused` or `draining`.
+    pub name: String,
+    /// Topic name and partition, as `topic/3`.
+    pub partition: String,
+    /// What is waited for.
+    pub reason: String,
+}
+
+/// Numbers of the plan that others compute with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanStatus {
+    /// Largest window of a partition: what a crash repeats at most.
+    pub window_records: u64,
+    /// Tasks that run inline stages.
+    pub workers: u32,
+    /// Tasks of each detached stage.
+    pub detached_workers: u32,
+    /// Bytes of all records admitted and not finished.
+    pub dispatcher_bytes: u64,
+}
+
+/// One failed record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trouble {
+    /// Topic name.
+    pub topic: String,
+    /// Partition number.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// What happened.
+    pub reason: String,
 }
 
 /// Terminal outcomes since the start.
@@ -59,8 +105,8 @@ pub struct PartitionStatus {
     pub epoch: u64,
     /// First offset not yet finished.
     pub watermark: i64,
-    /// Last offset acknowledged by the group coordinator.
-    pub committed: i64,
+    /// First offset not yet admitted.
+    pub position: i64,
     /// Records admitted and not yet covered by an acknowledged commit: what a crash repeats.
     pub window: u64,
     /// Largest legal window.
@@ -73,7 +119,7 @@ pub struct PartitionStatus {
     pub bytes: u64,
     /// Records between the end of the log and the watermark; `None` before the first fetch.
     pub lag_records: Option<u64>,
-    /// Age of the oldest unfinished record, from its own timestamp, in seconds.
+    /// Seconds that the lag needs at the mean service time with every worker busy.
     pub lag_seconds: Option<u64>,
     /// 0 open, 1 held, 2 paused.
     pub gear: u8,
@@ -97,10 +143,10 @@ pub struct SourceStatus {
     pub faults: u64,
     /// Clients rebuilt after a fatal error.
     pub rebuilds: u64,
-    /// Commits acknowledged and failed.
-    pub commits: u64,
     /// Commits that the coordinator refused.
     pub commit_failures: u64,
+    /// Seconds since the last acknowledged commit; `None` before the first.
+    pub seconds_since_commit: Option<u64>,
 }
 
 /// Bytes by part of the plan.

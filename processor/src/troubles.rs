@@ -4,25 +4,11 @@
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 
-use crate::{chain::Failure, work::Work};
+use crate::{chain::Failure, status::Trouble, work::Work};
 
 /// Failures kept.
 const KEPT: usize = 16;
-
-/// One failed record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
-    /// Topic name.
-    pub topic: String,
-    /// Partition number.
-    pub partition: i32,
-    /// Offset.
-    pub offset: i64,
-    /// What happened.
-    pub reason: String,
-}
 
 /// The last failures, newest last.
 #[derive(Debug, Default)]

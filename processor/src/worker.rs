@@ -1,7 +1,10 @@
 //! A worker: takes a record, walks it through its lane, and settles what came of it.
 //! Layer: shell
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
     chain::{Chain, Failure, LaneOutcome, lane::LaneId},
@@ -43,10 +46,16 @@ pub struct Workshop {
 /// Works until the dispatcher closes.
 pub async fn serve(shop: Arc<Workshop>, mut worker: Worker<Work>) {
     while worker.next().await == Next::Turn {
+        let (start, mut inline) = (Instant::now(), 0);
         while let Some(job) = worker.pop() {
             let seat = job.seat;
+            inline += u64::from(job.lane == 0);
             let outcome = shop.work(job).await;
             worker.settle(seat, outcome);
+        }
+        if inline > 0 {
+            let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+            shop.counters.served(inline, micros);
         }
     }
     worker.finish();

@@ -1,0 +1,181 @@
+//! Gathers the processor's account of itself; asked by the status address and once a second.
+//! Layer: shell
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use parking_lot::Mutex;
+use penstock_sizing::{Plan, Pool};
+
+use crate::{
+    account::{self, Sources},
+    backlog::{Backlog, Level},
+    dispatch::pool::Dispatcher,
+    health::{Progress, StallDetector, Verdict},
+    http::Observed,
+    limit::{Agreement, MemoryGroup},
+    metrics,
+    source::facts::{Phase, SourceFacts},
+    status::{DetachedStatus, MemoryPart, MemoryStatus, Status},
+    work::Work,
+    worker::Workshop,
+};
+
+/// Reads the source's facts.
+pub type SourceReader = Box<dyn Fn() -> SourceFacts + Send + Sync>;
+
+/// Everything the account is made from.
+pub struct Observatory {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// Names of its topics, by topic id.
+    pub topics: Vec<Arc<str>>,
+    /// The plan in force.
+    pub plan: Plan,
+    /// How it compares with the cgroup.
+    pub agreement: Agreement,
+    /// The control group.
+    pub memory: MemoryGroup,
+    /// Dispatcher.
+    pub dispatcher: Dispatcher<Work>,
+    /// Stages and counters.
+    pub workshop: Arc<Workshop>,
+    /// The source's facts.
+    pub source: SourceReader,
+    /// What changes from one observation to the next.
+    pub watch: Watch,
+}
+
+/// What changes from one observation to the next.
+#[derive(Default)]
+pub struct Watch {
+    stopping: AtomicBool,
+    detector: Mutex<StallDetector>,
+    verdict: Mutex<Option<Verdict>>,
+    backlogs: Mutex<Vec<Backlog>>,
+}
+
+impl Observatory {
+    /// The process is on its way out: not ready from now on.
+    pub fn stop(&self) {
+        self.watch.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Judges progress and samples backlogs; call once a second.
+    pub fn observe(&self, now: Instant) {
+        let source = (self.source)();
+        let facts = self.dispatcher.snapshot();
+        let inline = || facts.iter().map(|partition| &partition.engine.lanes[0]);
+        let running: u64 = inline().map(|lane| u64::from(lane.running)).sum();
+        let progress = Progress {
+            ready_keys: inline().map(|lane| u64::from(lane.ready)).sum(),
+            idle_workers: u64::from(self.plan.runtime.workers).saturating_sub(running),
+            finished: self.workshop.counters.totals().total(),
+            source_turned: source.last_turn,
+        };
+        let judged = self.watch.detector.lock().observe(now, progress);
+        let verdict = match source.phase {
+            Phase::Joining if judged == Verdict::Ready => Verdict::Starting,
+            _ => judged,
+        };
+        *self.watch.verdict.lock() = Some(verdict);
+        self.sample_backlogs(now);
+    }
+
+    fn sample_backlogs(&self, now: Instant) {
+        let levels = self.levels();
+        let mut backlogs = self.watch.backlogs.lock();
+        backlogs.resize_with(levels.len(), Backlog::default);
+        backlogs.iter_mut().zip(levels).for_each(|(backlog, level)| backlog.sample(now, level));
+    }
+
+    /// Level of each detached stage.
+    fn levels(&self) -> Vec<Level> {
+        let facts = self.dispatcher.snapshot();
+        let stages = self.workshop.chain.lanes().len() - 1;
+        let room = account::room(&facts, &self.dispatcher.pod(), &self.plan);
+        let queued = |lane: usize| {
+            facts.iter().map(|p| u64::from(p.engine.lanes[lane].queued)).sum::<u64>()
+        };
+        (1..=stages).map(|lane| Level { queued: queued(lane), room }).collect()
+    }
+
+    fn detached(&self) -> Vec<DetachedStatus> {
+        let backlogs = self.watch.backlogs.lock();
+        let lanes = self.workshop.chain.lanes().iter().skip(1);
+        let levels = lanes.zip(self.levels()).enumerate();
+        levels
+            .map(|(index, (lane, level))| DetachedStatus {
+                stage: lane.stages().map(AsRef::as_ref).collect::<Vec<&str>>().join(", "),
+                queued: level.queued,
+                seconds_until_back_pressure: backlogs
+                    .get(index)
+                    .and_then(Backlog::seconds_until_back_pressure),
+            })
+            .collect()
+    }
+
+    fn memory(&self) -> MemoryStatus {
+        let held = |pool: Pool| match pool {
+            Pool::Dispatcher => Some(self.dispatcher.pod().bytes),
+            Pool::Active => {
+                let active = self.workshop.chain.active();
+                Some(active.bytes() - active.available())
+            }
+            Pool::Kafka | Pool::Sinks | Pool::Caches => None,
+        };
+        let part = |pool: Pool| MemoryPart {
+            name: pool.name().to_owned(),
+            planned_bytes: self.plan.pools[pool].0,
+            held_bytes: held(pool),
+        };
+        MemoryStatus {
+            limit_bytes: self.plan.limit.0,
+            limit_source: self.agreement.to_string(),
+            working_set_bytes: self.memory.read().ok().map(|reading| reading.working_set.0),
+            parts: Pool::ALL.map(part).into(),
+        }
+    }
+}
+
+impl Observed for Observatory {
+    fn status(&self) -> Status {
+        let source = (self.source)();
+        let facts = self.dispatcher.snapshot();
+        let sources = Sources {
+            topics: &self.topics,
+            plan: &self.plan,
+            source: &source,
+            service_micros: self.workshop.counters.service_micros(),
+        };
+        Status {
+            pipeline: self.pipeline.clone(),
+            readiness: self.readiness().reason().to_owned(),
+            finished: self.workshop.counters.totals(),
+            partitions: sources.partitions(&facts),
+            gears: sources.gears(),
+            source: sources.source(Instant::now()),
+            plan: sources.plan(),
+            memory: self.memory(),
+            detached: self.detached(),
+            sinks: account::sinks(&self.workshop.outages.health()),
+            troubles: self.workshop.troubles.list(),
+        }
+    }
+
+    fn readiness(&self) -> Verdict {
+        if self.watch.stopping.load(Ordering::Relaxed) {
+            return Verdict::Stopping;
+        }
+        self.watch.verdict.lock().unwrap_or(Verdict::Starting)
+    }
+
+    fn metrics(&self) -> String {
+        metrics::render(&self.status(), &self.workshop.counters)
+    }
+}
