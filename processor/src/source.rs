@@ -1,5 +1,137 @@
 //! The source: one thread owns the consumer, takes records and commits what is finished.
 //! Layer: shell
+//!
+//! ```text
+//! brokers ─▶ partition queues ─forward─▶ record queue ─▶ judge ─▶ offer ─▶ intake
+//!            main queue ─▶ rebalances, commit answers, errors         ▲ hold: one batch at most
+//! ```
 
+pub mod settings;
+pub mod intake;
+pub mod facts;
 pub mod events;
 pub mod queues;
+pub mod client;
+pub mod ownership;
+mod supply;
+pub mod gears;
+pub mod silence;
+pub mod commits;
+mod rebalance;
+mod turn;
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use client::{Client, ClientError, Closed};
+use facts::{FactsCell, SourceFacts};
+use intake::Intake;
+use settings::SourceSettings;
+
+/// Why a source did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// There is no consumer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The operating system gave no thread.
+    #[error("cannot start the source thread")]
+    Thread(#[from] io::Error),
+}
+
+/// The running source. Dropping it does not stop the thread: call [`Source::stop`].
+pub struct Source {
+    thread: JoinHandle<Closed>,
+    control: Arc<Control>,
+    facts: FactsCell,
+}
+
+/// What other threads tell the source thread.
+#[derive(Default)]
+pub(crate) struct Control {
+    /// Grace in milliseconds plus one; 0 while running.
+    stop: AtomicU64,
+}
+
+impl Control {
+    /// The grace of a stop that was asked for.
+    pub(crate) fn stopping(&self) -> Option<Duration> {
+        let asked = self.stop.load(Ordering::Acquire);
+        asked.checked_sub(1).map(Duration::from_millis)
+    }
+}
+
+/// Wakes the source thread when a hold may be over.
+#[derive(Clone, Debug)]
+pub struct Waker(thread::Thread);
+
+impl Waker {
+    /// There may be room again. Cheap, and harmless at any time.
+    pub fn wake(&self) {
+        self.0.unpark();
+    }
+}
+
+impl Source {
+    /// Connects and starts the thread; records go to `intake` from then on.
+    ///
+    /// # Errors
+    /// When the client refuses its settings or there is no thread. An unreachable broker is no
+    /// error: the client keeps trying.
+    pub fn start(settings: SourceSettings, intake: Box<dyn Intake>) -> Result<Self, SourceError> {
+        let client = Client::connect(&settings)?;
+        let control = Arc::new(Control::default());
+        let facts = FactsCell::new(Instant::now());
+        let turns = turn::Turns::new(settings, client, intake, (Arc::clone(&control), facts.clone()));
+        let thread = thread::Builder::new().name("source".to_owned()).spawn(move || turns.run())?;
+        Ok(Self { thread, control, facts })
+    }
+
+    /// A handle for whoever frees budget.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        Waker(self.thread.thread().clone())
+    }
+
+    /// What the source tells about itself, at most 250 ms old.
+    #[must_use]
+    pub fn facts(&self) -> SourceFacts {
+        self.facts.read()
+    }
+
+    /// A reader of the facts that outlives this handle.
+    #[must_use]
+    pub fn facts_reader(&self) -> impl Fn() -> SourceFacts + Send + Sync + 'static {
+        let facts = self.facts.clone();
+        move || facts.read()
+    }
+
+    /// Whether the thread has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Begins to stop: running records get `grace` to finish, then what is finished is committed,
+    /// the group is left and the client closed, for which it takes up to five seconds more.
+    pub fn stop(&self, grace: Duration) {
+        let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX - 1);
+        self.control.stop.store(millis.saturating_add(1), Ordering::Release);
+        self.thread.thread().unpark();
+    }
+
+    /// Waits for the thread to end; call [`Source::stop`] before.
+    ///
+    /// # Errors
+    /// When the thread panicked; what it had admitted is not committed then.
+    pub fn join(self) -> thread::Result<Closed> {
+        self.thread.join()
+    }
+}

@@ -3,6 +3,9 @@
 //!
 //! The callbacks do nothing but record, with two exceptions that cannot wait: partitions that are
 //! lost, and anything asked while the consumer closes, are answered on the spot.
+//!
+//! What is recorded is plain data: a `TopicPartitionList` that the client has seen holds references
+//! to its partitions, and destroying the client waits for them without limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,18 +17,38 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 
+/// A partition as the client calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Name of its topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: i32,
+}
+
+/// The answer to a commit, for one partition.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// Which.
+    pub named: Named,
+    /// The offset that was to be committed.
+    pub offset: i64,
+    /// Whether it was.
+    pub answer: Result<(), RDKafkaErrorCode>,
+}
+
 /// Something that happened, in order.
 #[derive(Debug)]
 pub enum Event {
     /// The group gives partitions; the client waits for the answer and delivers nothing meanwhile.
-    Assign(TopicPartitionList),
+    Assign(Vec<Named>),
     /// The group takes partitions back; the client waits for the answer and delivers nothing
     /// meanwhile, on partitions that are kept neither.
-    Revoke(TopicPartitionList),
+    Revoke(Vec<Named>),
     /// The partitions are gone and may have another owner; already answered.
-    Lost(TopicPartitionList),
-    /// A commit was answered; each element carries an error of its own.
-    Committed(Result<(), RDKafkaErrorCode>, TopicPartitionList),
+    Lost(Vec<Named>),
+    /// A commit was answered.
+    Committed(Vec<Answered>),
     /// An error of the client or of a broker.
     Error(RDKafkaErrorCode),
 }
@@ -57,9 +80,7 @@ impl Events {
 
 impl ClientContext for Events {
     fn error(&self, error: KafkaError, reason: &str) {
-        let code = error
-            .rdkafka_error_code()
-            .unwrap_or(RDKafkaErrorCode::Unknown);
+        let code = code(&error);
         tracing::warn!(?code, reason, "kafka client");
         self.record(Event::Error(code));
     }
@@ -77,27 +98,52 @@ impl ConsumerContext for Events {
         if given && closing {
             report("assign", consumer.incremental_assign(partitions));
         } else if given {
-            self.record(Event::Assign(partitions.clone()));
+            self.record(Event::Assign(named(partitions)));
         } else if closing || consumer.assignment_lost() {
             report("unassign", consumer.incremental_unassign(partitions));
-            self.record(Event::Lost(partitions.clone()));
+            self.record(Event::Lost(named(partitions)));
         } else {
-            self.record(Event::Revoke(partitions.clone()));
+            self.record(Event::Revoke(named(partitions)));
         }
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let result = result.map_err(|error| {
-            error
-                .rdkafka_error_code()
-                .unwrap_or(RDKafkaErrorCode::Unknown)
+        let whole = result.map_err(|error| code(&error));
+        let elements = offsets.elements();
+        let answered = elements.iter().map(|element| Answered {
+            named: Named { topic: element.topic().to_owned(), partition: element.partition() },
+            offset: element.offset().to_raw().unwrap_or(-1),
+            answer: whole.and_then(|()| element.error().map_err(|error| code(&error))),
         });
-        self.record(Event::Committed(result, offsets.clone()));
+        self.record(Event::Committed(answered.collect()));
     }
 }
 
+/// The partitions of a list.
+fn named(list: &TopicPartitionList) -> Vec<Named> {
+    let elements = list.elements();
+    let named = elements
+        .iter()
+        .map(|element| Named { topic: element.topic().to_owned(), partition: element.partition() });
+    named.collect()
+}
+
+/// A list of the partitions for a call into the client; drop it before the client.
+#[must_use]
+pub fn list(partitions: &[Named]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for Named { topic, partition } in partitions {
+        list.add_partition(topic, *partition);
+    }
+    list
+}
+
+fn code(error: &KafkaError) -> RDKafkaErrorCode {
+    error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)
+}
+
 /// A refused answer means that the client has moved on by itself: worth a line, not a directive.
-fn report(answer: &str, result: KafkaResult<()>) {
+pub(super) fn report(answer: &str, result: KafkaResult<()>) {
     if let Err(error) = result {
         tracing::warn!(answer, %error, "kafka client refused the answer to a rebalance");
     }

@@ -8,11 +8,11 @@ use std::{
 };
 
 use penstock_processor::source::{
-    events::{Event, Events},
+    events::{Event, Events, Named, list},
     queues::{Batch, RecordQueue},
 };
 use rdkafka::{
-    ClientConfig, Message, TopicPartitionList,
+    ClientConfig, Message,
     consumer::{BaseConsumer, Consumer},
 };
 
@@ -45,7 +45,7 @@ pub(crate) struct Member {
     /// What is assigned now.
     pub(crate) owned: Vec<i32>,
     /// A revoke that waits for an answer.
-    pub(crate) revoke: Option<TopicPartitionList>,
+    pub(crate) revoke: Option<Vec<Named>>,
     pub(crate) lost: usize,
     pub(crate) fatal: usize,
     /// Highest offset taken of each partition, and how many records came back from below it
@@ -129,7 +129,7 @@ impl Member {
                 }
                 self.owned.sort_unstable();
                 self.consumer
-                    .incremental_assign(&partitions)
+                    .incremental_assign(&list(&partitions))
                     .expect("an assign");
             }
             Event::Revoke(partitions) => self.revoke = Some(partitions),
@@ -141,7 +141,7 @@ impl Member {
         }
     }
 
-    fn disown(&mut self, partitions: &TopicPartitionList) {
+    fn disown(&mut self, partitions: &[Named]) {
         let gone = numbers(partitions);
         self.owned.retain(|partition| !gone.contains(partition));
     }
@@ -150,7 +150,7 @@ impl Member {
     pub(crate) fn answer(&mut self) {
         let partitions = self.revoke.take().expect("a pending revoke");
         self.consumer
-            .incremental_unassign(&partitions)
+            .incremental_unassign(&list(&partitions))
             .expect("an unassign");
         self.disown(&partitions);
     }
@@ -246,12 +246,8 @@ impl Member {
     }
 }
 
-pub(crate) fn numbers(partitions: &TopicPartitionList) -> Vec<i32> {
-    partitions
-        .elements()
-        .iter()
-        .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
-        .collect()
+fn numbers(partitions: &[Named]) -> Vec<i32> {
+    partitions.iter().map(|named| named.partition).collect()
 }
 
 pub(crate) fn config(cluster: &Cluster, group: &str, protocol: Protocol) -> ClientConfig {
@@ -281,7 +277,7 @@ impl Drop for Member {
     fn drop(&mut self) {
         self.consumer.context().close();
         if let Some(partitions) = self.revoke.take() {
-            let _ = self.consumer.incremental_unassign(&partitions);
+            let _ = self.consumer.incremental_unassign(&list(&partitions));
         }
     }
 }

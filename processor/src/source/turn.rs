@@ -1,0 +1,382 @@
+//! The source thread: turn by turn it serves events, answers the group, commits and takes records.
+//! Layer: shell
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::{
+    Control,
+    client::{Client, Closed},
+    commits::Commits,
+    events::{Answered, Event},
+    facts::{FactsCell, Gear, PartitionFacts, Phase},
+    gears::Gears,
+    intake::{Held, Intake, Watermark},
+    ownership::{Owned, Ownership, State},
+    rebalance::{Assigning, Draining},
+    settings::SourceSettings,
+    silence::{Expectation, Silence},
+    supply::Supply,
+};
+use crate::record::TopicPartition;
+
+/// Longest wait for a record; events are served at least this often.
+const IDLE: Duration = Duration::from_millis(20);
+
+/// Longest wait for budget, unless the waker comes first.
+const HOLD: Duration = Duration::from_millis(5);
+
+/// Between two looks at what changes slowly.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Most events served in one turn.
+const EVENTS: usize = 64;
+
+/// How long leaving the group and closing the client may take.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// Everything that the source thread owns. The supply borrows from the client and goes first.
+pub(super) struct Turns {
+    pub(super) supply: Supply,
+    pub(super) client: Client,
+    pub(super) settings: SourceSettings,
+    pub(super) intake: Box<dyn Intake>,
+    pub(super) ownership: Ownership,
+    pub(super) gears: Gears,
+    pub(super) silence: Silence,
+    pub(super) commits: Commits,
+    pub(super) assigning: Option<Assigning>,
+    pub(super) draining: Option<Draining>,
+    /// First offsets of partitions that the group has no commit for, until one is acknowledged.
+    pub(super) beginnings: Vec<Watermark>,
+    pub(super) stopping: bool,
+    pub(super) facts: FactsCell,
+    control: Arc<Control>,
+    next_tick: Instant,
+    fatal: bool,
+}
+
+impl Turns {
+    pub(super) fn new(
+        settings: SourceSettings,
+        client: Client,
+        intake: Box<dyn Intake>,
+        (control, facts): (Arc<Control>, FactsCell),
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            supply: Supply::new(client.batch(), settings.max_message_bytes),
+            client,
+            intake,
+            ownership: Ownership::default(),
+            gears: Gears::default(),
+            silence: Silence::default(),
+            commits: Commits::new(settings.commit_interval, now),
+            assigning: None,
+            draining: None,
+            beginnings: Vec::new(),
+            stopping: false,
+            facts,
+            control,
+            next_tick: now,
+            fatal: false,
+            settings,
+        }
+    }
+
+    /// Runs until a stop is asked for and done.
+    pub(super) fn run(mut self) -> Closed {
+        while !(self.stopping && self.draining.is_none() && self.assigning.is_none()) {
+            let now = Instant::now();
+            if let (false, Some(grace)) = (self.stopping, self.control.stopping()) {
+                self.begin_stop(grace, now);
+            }
+            self.serve(now);
+            self.progress_assign(now);
+            self.progress_revoke(now);
+            self.routine_commit(now);
+            if now >= self.next_tick {
+                self.next_tick = now + TICK;
+                self.tick(now);
+            }
+            self.records(now);
+        }
+        self.close()
+    }
+
+    fn close(self) -> Closed {
+        let Self { supply, client, facts, .. } = self;
+        drop(supply);
+        let closed = client.close(Instant::now() + CLOSE);
+        facts.update(|facts| {
+            facts.phase = Phase::Closed;
+            facts.partitions.clear();
+        });
+        closed
+    }
+
+    /// Serves the main queue until it is empty.
+    fn serve(&mut self, now: Instant) {
+        for _ in 0..EVENTS {
+            let (events, stray) = self.client.serve();
+            if events.is_empty() && stray.is_none() {
+                return;
+            }
+            for event in events {
+                self.handle(event, now);
+            }
+            if let Some((partition, offset)) = stray {
+                self.facts.update(|facts| facts.faults.on_main_queue += 1);
+                self.forward(partition);
+                self.read_again(partition, Some(offset));
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Assign(named) => self.begin_assign(named, now),
+            Event::Revoke(named) => self.begin_revoke(named, now),
+            Event::Lost(named) => self.lose(&self.client.identify_all(&named)),
+            Event::Committed(answers) => self.committed(&answers, now),
+            Event::Error(code) => {
+                self.fatal |= code == RDKafkaErrorCode::Fatal;
+                self.facts.update(|facts| facts.faults.client += 1);
+            }
+        }
+    }
+
+    /// Reads a partition again from the first record that was not admitted.
+    fn read_again(&mut self, partition: TopicPartition, otherwise: Option<i64>) {
+        self.supply.disown(partition);
+        let Some(offset) = self.ownership.rewind(partition, otherwise) else { return };
+        if let Err(error) = self.client.read_from(partition, offset) {
+            tracing::warn!(%error, ?partition, offset, "cannot read a partition again");
+            self.facts.update(|facts| facts.faults.refused += 1);
+        }
+    }
+
+    fn committed(&mut self, answers: &[Answered], now: Instant) {
+        let client = &self.client;
+        let element = |partition: TopicPartition, offset: i64| {
+            let found = answers.iter().find(|answered| {
+                answered.offset == offset
+                    && client.identify(answered.named.topic.as_bytes(), answered.named.partition)
+                        == Some(partition)
+            });
+            found.map(|answered| answered.answer)
+        };
+        let done = self.commits.answered(now, element);
+        let refused = answers.iter().filter(|answered| answered.answer.is_err()).count();
+        self.facts.update(|facts| {
+            facts.faults.commits += refused as u64;
+            facts.last_commit = if done.is_empty() { facts.last_commit } else { Some(now) };
+        });
+        let beginnings = std::mem::take(&mut self.beginnings);
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            done.into_iter().partition(|watermark| beginnings.contains(watermark));
+        self.beginnings = beginnings.into_iter().filter(|begin| !ours.contains(begin)).collect();
+        if !theirs.is_empty() {
+            self.intake.acknowledged(&theirs);
+        }
+    }
+
+    fn routine_commit(&mut self, now: Instant) {
+        // The last commit of partitions that go is waited for: nothing overtakes it.
+        let last = self.draining.as_ref().is_some_and(Draining::is_committing);
+        if last || !self.commits.due(self.intake.urgency(), now) {
+            return;
+        }
+        let mut watermarks = Vec::new();
+        self.intake.watermarks(&mut watermarks);
+        self.beginnings.retain(|begin| !watermarks.iter().any(|w| w.partition == begin.partition));
+        watermarks.extend_from_slice(&self.beginnings);
+        if !self.commit(watermarks, now) {
+            self.commits.idle(now);
+        }
+    }
+
+    /// Sends a commit; false when there is none to wait for.
+    pub(super) fn commit(&mut self, watermarks: Vec<Watermark>, now: Instant) -> bool {
+        if watermarks.is_empty() {
+            return false;
+        }
+        match self.client.commit(&watermarks) {
+            Ok(()) => {
+                self.commits.sent(watermarks, now);
+                true
+            }
+            Err(code) => {
+                tracing::warn!(?code, "cannot send a commit");
+                self.facts.update(|facts| facts.faults.commits += 1);
+                false
+            }
+        }
+    }
+
+    /// Takes records, or waits for room or for records.
+    fn records(&mut self, now: Instant) {
+        if self.stopping {
+            thread::park_timeout(HOLD);
+            return;
+        }
+        if self.supply.is_empty() {
+            // A pending revoke delivers nothing and must be answered soon.
+            let patience = if self.draining.is_some() { HOLD } else { IDLE };
+            let found = self.supply.refill(&self.client, &mut self.ownership, patience);
+            self.account(found);
+        }
+        let admission = self.supply.offer(&mut *self.intake, &mut self.ownership);
+        if let Some(partition) = self.gears.observe(admission.held, now) {
+            self.pause(partition, now);
+        } else if admission.taken == 0 && !self.supply.is_empty() {
+            thread::park_timeout(HOLD);
+        }
+    }
+
+    fn account(&mut self, found: super::supply::Found) {
+        if found.faults != super::facts::Faults::default() {
+            self.facts.update(|facts| {
+                facts.faults.unowned += found.faults.unowned;
+                facts.faults.backwards += found.faults.backwards;
+                facts.faults.unreadable += found.faults.unreadable;
+                facts.unreadable_at = found.unreadable_at.or(facts.unreadable_at);
+            });
+        }
+        let backwards = found.backwards.iter().map(|at| at.partition);
+        for partition in backwards.collect::<BTreeSet<_>>() {
+            self.read_again(partition, None);
+        }
+    }
+
+    /// Second gear, if it helps anybody: another partition has lag and may go on.
+    fn pause(&mut self, partition: TopicPartition, now: Instant) {
+        let others = self.ownership.iter().filter(|(p, o)| *p != partition && o.state == State::Reading);
+        if !others.into_iter().any(|(p, owned)| self.lag(p, owned) > 0) {
+            thread::park_timeout(HOLD);
+            return;
+        }
+        match self.client.pause(partition) {
+            Ok(()) => {
+                self.ownership.set_state(partition, State::Paused);
+                self.gears.pause(partition, now);
+            }
+            Err(error) => {
+                tracing::warn!(%error, ?partition, "cannot pause a partition");
+                self.facts.update(|facts| facts.faults.refused += 1);
+                thread::park_timeout(HOLD);
+            }
+        }
+    }
+
+    fn resume(&mut self, partition: TopicPartition) {
+        self.supply.disown(partition);
+        let Some(offset) = self.ownership.rewind(partition, None) else {
+            self.gears.forget(partition);
+            return;
+        };
+        match self.client.read_from(partition, offset) {
+            Ok(()) => {
+                self.ownership.set_state(partition, State::Reading);
+                self.gears.forget(partition);
+            }
+            Err(error) => {
+                tracing::warn!(%error, ?partition, offset, "cannot resume a partition yet");
+                self.facts.update(|facts| facts.faults.refused += 1);
+            }
+        }
+    }
+
+    fn lag(&self, partition: TopicPartition, owned: &Owned) -> i64 {
+        let read = self.ownership.seen(partition).map(|seen| seen + 1).or(owned.next).unwrap_or(0);
+        self.client.end(partition).map_or(0, |end| end - read)
+    }
+
+    /// What changes slowly: resumes, alarms, the client's health, the facts.
+    fn tick(&mut self, now: Instant) {
+        let intake = &mut self.intake;
+        for partition in self.gears.ripe(now, |partition| intake.fill_percent(partition)) {
+            self.resume(partition);
+        }
+        for partition in self.silent(now) {
+            tracing::warn!(?partition, "a partition with lag gives no record: forwarded again");
+            self.facts.update(|facts| facts.faults.silent += 1);
+            self.forward(partition);
+        }
+        if self.fatal || self.client.is_fatal() {
+            self.rebuild();
+        }
+        self.publish(now);
+    }
+
+    fn silent(&mut self, now: Instant) -> Vec<TopicPartition> {
+        let idle = self.supply.is_empty() && self.draining.is_none() && self.assigning.is_none();
+        let mut silent = Vec::new();
+        for (partition, owned) in self.ownership.iter() {
+            let expected = idle && owned.state == State::Reading && self.lag(partition, owned) > 0;
+            let expectation = if expected { Expectation::Records } else { Expectation::Silence };
+            let seen = self.ownership.seen(partition);
+            if self.silence.alarmed(partition, seen, expectation, now) {
+                silent.push(partition);
+            }
+        }
+        silent
+    }
+
+    /// A client that met a fatal error never works again: everything is lost, a new one joins.
+    fn rebuild(&mut self) {
+        let fresh = match Client::connect(&self.settings) {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                tracing::error!(%error, "cannot build a new client yet");
+                return;
+            }
+        };
+        tracing::error!("the kafka client met a fatal error and is built anew");
+        self.lose(&self.ownership.all());
+        self.draining = None;
+        self.assigning = None;
+        self.supply = Supply::new(fresh.batch(), self.settings.max_message_bytes);
+        let old = std::mem::replace(&mut self.client, fresh);
+        let closed = old.close(Instant::now() + CLOSE);
+        tracing::info!(?closed, "the old client is closed");
+        self.commits.forget();
+        self.fatal = false;
+        self.facts.update(|facts| {
+            facts.faults.rebuilds += 1;
+            facts.phase = Phase::Joining;
+        });
+    }
+
+    fn publish(&self, now: Instant) {
+        let held = self.gears.held();
+        let partitions = self.ownership.iter().map(|(partition, owned)| PartitionFacts {
+            partition,
+            epoch: owned.epoch,
+            gear: gear(partition, owned, held),
+            position: owned.next,
+            end: self.client.end(partition),
+        });
+        let partitions = partitions.collect();
+        self.facts.update(|facts| {
+            facts.partitions = partitions;
+            facts.pauses = self.gears.pauses();
+            facts.last_turn = now;
+        });
+    }
+}
+
+fn gear(partition: TopicPartition, owned: &Owned, held: Option<Held>) -> Gear {
+    match (owned.state, held) {
+        (State::Paused, _) => Gear::Paused,
+        (State::Revoking, _) => Gear::Draining,
+        (State::Reading, Some(held)) if held.partition == partition => Gear::Held(held),
+        (State::Reading, _) => Gear::Open,
+    }
+}

@@ -1,0 +1,240 @@
+//! The source thread against a fake intake: nothing lost, nothing twice, commits where they belong.
+//! Layer: test
+//!
+//! Runs on librdkafka's mock cluster, or against the broker that `PENSTOCK_TEST_BROKER` names;
+//! `PENSTOCK_TEST_CYCLES` sets how often a second member joins and leaves.
+
+#[path = "source_queues/cluster.rs"]
+mod cluster;
+#[path = "source_thread/fake.rs"]
+mod fake;
+
+use std::{
+    env, thread,
+    time::{Duration, Instant},
+};
+
+use cluster::{Cluster, PATIENCE};
+use fake::{Fake, partition};
+use penstock_processor::source::{
+    Source,
+    client::Closed,
+    facts::{Gear, SourceFacts},
+    intake::HeldReason,
+    settings::{ClientLimits, ClientTuning, GroupProtocol, SourceSettings, Start},
+};
+
+const PARTITIONS: i32 = 4;
+
+/// Defines the test once for each group protocol.
+macro_rules! both_protocols {
+    ($($name:ident: $body:ident;)*) => {
+        mod classic {
+            $(#[test] fn $name() { super::$body(super::GroupProtocol::Classic); })*
+        }
+        mod consumer {
+            $(#[test] fn $name() { super::$body(super::GroupProtocol::Consumer); })*
+        }
+    };
+}
+
+both_protocols! {
+    a_stop_commits_and_the_next_start_goes_on: stop_and_go_on;
+    a_full_partition_is_paused_alone: full_partition;
+    a_revoke_waits_for_running_records_but_not_for_ever: stuck_revoke;
+    members_that_come_and_go_lose_nothing: cycles;
+}
+
+fn settings(cluster: &Cluster, topic: &str, protocol: GroupProtocol) -> SourceSettings {
+    SourceSettings {
+        bootstrap: cluster.bootstrap.clone(),
+        group: topic.to_owned(),
+        topics: vec![topic.to_owned()],
+        protocol,
+        start: Start::Earliest,
+        max_message_bytes: 1000,
+        limits: ClientLimits {
+            queued_max_messages_kbytes: 2000,
+            fetch_max_bytes: 1_048_576,
+            max_partition_fetch_bytes: 1_048_576,
+            message_max_bytes: 1_048_576,
+            receive_message_max_bytes: 4_000_000,
+            fetch_queue_backoff_ms: 4,
+            queued_min_messages: 100_000,
+            socket_send_buffer_bytes: 65_536,
+            socket_receive_buffer_bytes: 262_144,
+        },
+        tuning: ClientTuning { session_timeout: Duration::from_secs(6), ..ClientTuning::default() },
+        commit_interval: Duration::from_millis(200),
+        drain_deadline: Duration::from_secs(1),
+    }
+}
+
+fn start(settings: SourceSettings, fake: &Fake) -> Source {
+    Source::start(settings, Box::new(fake.clone())).expect("a source")
+}
+
+fn stop(source: Source) {
+    source.stop(Duration::from_secs(10));
+    assert_eq!(source.join().expect("no panic"), Closed::Clean);
+}
+
+/// Polls, because a condition of another thread is waited for; the deadline is the failure.
+fn until(what: &str, sources: &[&Source], mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        let facts: Vec<SourceFacts> = sources.iter().map(|source| source.facts()).collect();
+        assert!(Instant::now() < deadline, "waiting for {what}: {facts:#?}");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+fn assert_no_faults(source: &Source) {
+    let faults = source.facts().faults;
+    assert_eq!((faults.on_main_queue, faults.unowned, faults.backwards), (0, 0, 0), "{faults:?}");
+    assert_eq!((faults.refused, faults.silent, faults.rebuilds), (0, 0, 0), "{faults:?}");
+}
+
+fn stop_and_go_on(protocol: GroupProtocol) {
+    let cluster = Cluster::start();
+    let topic = cluster.topic(PARTITIONS);
+    cluster.fill(&topic, PARTITIONS, 500, 100);
+    let settings = settings(&cluster, &topic, protocol);
+    let first = Fake::default();
+    let source = start(settings.clone(), &first);
+    until("all records", &[&source], || first.taken() == 2000);
+    until("a commit", &[&source], || first.acknowledged(0) == Some(500));
+    assert_no_faults(&source);
+    stop(source);
+    cluster.fill(&topic, PARTITIONS, 10, 100);
+    let second = Fake::default();
+    let source = start(settings, &second);
+    until("the new records", &[&source], || second.taken() == 40);
+    assert_eq!(second.committed_at_assign(0), Some(500));
+    assert_eq!(second.offsets(0), (500..510).collect::<Vec<_>>());
+    assert_no_faults(&source);
+    stop(source);
+}
+
+fn full_partition(protocol: GroupProtocol) {
+    let cluster = Cluster::start();
+    let topic = cluster.topic(PARTITIONS);
+    cluster.fill(&topic, PARTITIONS, 5000, 100);
+    let fake = Fake::default();
+    fake.limit(1, 7);
+    let source = start(settings(&cluster, &topic, protocol), &fake);
+    until("the other partitions", &[&source], || fake.taken() == 3 * 5000 + 7);
+    let paused = |source: &Source| {
+        let facts = source.facts();
+        facts.partitions.iter().any(|p| p.partition == partition(1) && p.gear == Gear::Paused)
+    };
+    until("the pause to show", &[&source], || paused(&source));
+    assert_eq!(source.facts().pauses, 1);
+    fake.unlimit(1);
+    until("the paused records", &[&source], || fake.taken() == 4 * 5000);
+    assert_eq!(fake.offsets(1), (0..5000).collect::<Vec<_>>());
+    assert_no_faults(&source);
+    stop(source);
+}
+
+fn stuck_revoke(protocol: GroupProtocol) {
+    let cluster = Cluster::start();
+    let topic = cluster.topic(PARTITIONS);
+    cluster.fill(&topic, PARTITIONS, 100, 100);
+    let settings = settings(&cluster, &topic, protocol);
+    let old = Fake::default();
+    let first = start(settings.clone(), &old);
+    until("all records", &[&first], || old.taken() == 400);
+    old.set_running(1);
+    let new = Fake::default();
+    let second = start(settings, &new);
+    until("two each", &[&first, &second], || old.owned() == 2 && new.owned() == 2);
+    until("the commits", &[&first], || new.assigned_committed() == 2);
+    assert!(old.revoke_waits() > 0, "the revoke did not wait for running records");
+    old.set_running(0);
+    assert_no_faults(&first);
+    assert_no_faults(&second);
+    stop(second);
+    until("the partitions back", &[&first], || old.owned() == 4);
+    stop(first);
+}
+
+fn cycles(protocol: GroupProtocol) {
+    let count = env::var("PENSTOCK_TEST_CYCLES").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
+    let cluster = Cluster::start();
+    let topic = cluster.topic(PARTITIONS);
+    let settings = settings(&cluster, &topic, protocol);
+    let shared = Fake::default();
+    let old = shared.member();
+    let first = start(settings.clone(), &old);
+    until("all partitions", &[&first], || old.owned() == 4);
+    let mut produced = 0;
+    for cycle in 0..count {
+        let new = shared.member();
+        let second = start(settings.clone(), &new);
+        while !(old.owned() == 2 && new.owned() == 2) {
+            cluster.fill(&topic, PARTITIONS, 20, 100);
+            produced += 20;
+            assert!(produced < 100_000, "cycle {cycle}: no second owner: {:#?}", first.facts());
+            thread::park_timeout(Duration::from_millis(20));
+        }
+        assert_no_faults(&second);
+        stop(second);
+        until("the partitions back", &[&first], || old.owned() == 4);
+    }
+    let end = i64::from(produced);
+    until("every record", &[&first], || (0..PARTITIONS).all(|p| shared.last(p) == Some(end - 1)));
+    for p in 0..PARTITIONS {
+        assert_eq!(shared.distinct(p), usize::try_from(end).expect("positive"), "partition {p} lost");
+    }
+    assert_eq!(shared.backwards(), 0, "a record came again within one assignment");
+    println!("{count} cycles, {} records, {} repeats", 4 * produced, shared.repeats());
+    assert_no_faults(&first);
+    stop(first);
+}
+
+#[test]
+fn a_closed_gate_holds_everything_and_oversize_is_handed_over_by_reference() {
+    let cluster = Cluster::start();
+    let topic = cluster.topic(1);
+    cluster.fill(&topic, 1, 3, 100);
+    cluster.fill(&topic, 1, 1, 5000);
+    cluster.fill(&topic, 1, 3, 100);
+    let fake = Fake::default();
+    fake.close_gate();
+    let source = start(settings(&cluster, &topic, GroupProtocol::Consumer), &fake);
+    let held = |source: &Source| {
+        let facts = source.facts();
+        let held = facts.partitions.first().map(|p| p.gear);
+        matches!(held, Some(Gear::Held(held)) if held.reason == HeldReason::GateClosed)
+    };
+    until("the hold to show", &[&source], || held(&source));
+    assert_eq!(fake.taken(), 0);
+    fake.open_gate();
+    source.waker().wake();
+    until("all records", &[&source], || fake.taken() == 7);
+    assert_eq!(fake.oversize(), [(3, 5000)]);
+    assert_no_faults(&source);
+    stop(source);
+}
+
+#[test]
+fn latest_begins_at_the_end_and_stays_there() {
+    let cluster = Cluster::start();
+    let topic = cluster.topic(1);
+    cluster.fill(&topic, 1, 50, 100);
+    let mut settings = settings(&cluster, &topic, GroupProtocol::Consumer);
+    settings.start = Start::Latest;
+    let fake = Fake::default();
+    let source = start(settings.clone(), &fake);
+    until("the assignment", &[&source], || fake.owned() == 1);
+    until("the first commit", &[&source], || source.facts().last_commit.is_some());
+    stop(source);
+    // What comes while nobody is there belongs to the next owner.
+    cluster.fill(&topic, 1, 5, 100);
+    let fake = Fake::default();
+    let source = start(settings, &fake);
+    until("the new records", &[&source], || fake.taken() == 5);
+    assert_eq!(fake.offsets(0), (50..55).collect::<Vec<_>>());
+    stop(source);
+}
