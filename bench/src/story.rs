@@ -173,8 +173,7 @@ async fn sequential(bursts: usize) -> Figure {
         worker.await.expect("a worker does not panic");
     }
     let allocations = allocations::count() - before;
-    let figure = tally.lock().figure(events, allocations);
-    figure
+    tally.lock().figure(events, allocations)
 }
 
 /// Copies of the parts and a tree of the body.
@@ -246,8 +245,7 @@ async fn dispatcher(bursts: usize) -> Figure {
         worker.await.expect("a worker does not panic");
     }
     let allocations = allocations::count() - before;
-    let figure = tally.lock().figure(events, allocations);
-    figure
+    tally.lock().figure(events, allocations)
 }
 
 async fn work(dispatcher: Dispatcher<(Instant, Record)>, tally: Arc<Mutex<Tally>>) {

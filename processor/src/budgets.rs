@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
-use penstock_sizing::{Plan, SinkPlan};
+use penstock_sizing::{ClientSettings, Plan, SinkPlan};
 
 use crate::{
     dispatch::{engine::Limits, pool::Budgets},
     sinks::embedded::EmbeddedSettings,
+    source::settings::ClientLimits,
 };
 
 /// Smallest effect that can wait in a sink's queue: provenance, names and an empty document.
@@ -16,6 +17,12 @@ const SMALLEST_EFFECT: u64 = 256;
 /// Effects of one transaction: enough that the commit's own cost is lost in it, few enough that
 /// nobody waits for a long group. Measured with `examples/embedded_sink_rate.rs`.
 const GROUP_EFFECTS: usize = 512;
+
+/// Send and receive buffer of each socket, bytes; part of the plan's fixed share.
+const SOCKET_BUFFER: u32 = 128 * 1024;
+
+/// Provenance or dead-letter headers, the reason at its longest, and the batch's framing.
+const OUR_HEADERS: u64 = 16 * 1024;
 
 /// Budgets of the dispatcher.
 #[must_use]
@@ -43,6 +50,35 @@ pub fn embedded(path: &Path, plan: &SinkPlan) -> EmbeddedSettings {
         group_effects: GROUP_EFFECTS,
         page_cache_bytes: plan.page_cache.0,
     }
+}
+
+/// The client's numbers. Socket buffers are fixed, because the kernel's own tuning would charge up
+/// to 32 MiB a socket to the pod.
+#[must_use]
+pub fn client(settings: &ClientSettings) -> ClientLimits {
+    ClientLimits {
+        queued_max_messages_kbytes: narrow(settings.queued_max_messages_kbytes),
+        fetch_max_bytes: narrow(settings.fetch_max_bytes),
+        max_partition_fetch_bytes: narrow(settings.max_partition_fetch_bytes),
+        message_max_bytes: narrow(settings.message_max_bytes),
+        receive_message_max_bytes: narrow(settings.receive_message_max_bytes),
+        fetch_queue_backoff_ms: narrow(settings.fetch_queue_backoff_ms),
+        queued_min_messages: narrow(settings.queued_min_messages),
+        socket_send_buffer_bytes: SOCKET_BUFFER,
+        socket_receive_buffer_bytes: SOCKET_BUFFER,
+    }
+}
+
+/// Operations of one sink at once: as many as there are workers, since each has one.
+#[must_use]
+pub fn concurrency(plan: &Plan) -> u32 {
+    plan.runtime.workers.max(plan.runtime.detached_workers)
+}
+
+/// Largest record that is produced: the largest that is read, with headers of ours and framing.
+#[must_use]
+pub fn produced(largest: u64) -> u64 {
+    largest.saturating_add(OUR_HEADERS)
 }
 
 fn narrow(number: u64) -> u32 {

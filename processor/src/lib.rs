@@ -1,29 +1,37 @@
 //! The path of a record: source → dispatch → stages → sinks → commit.
 //! Layer: core
 //!
-//! The modules stand in the order in which a record meets them; what the pod says about itself
-//! comes last.
+//! The modules stand in the order in which a record meets them: first what is derived before any
+//! record comes, then the line, then what the processor says about itself, last the wiring.
 
 pub mod allocator;
 pub mod limit;
 pub mod plan;
+pub mod budgets;
+
 pub mod record;
+pub mod source;
+pub mod keys;
+pub mod admission;
 pub mod dispatch;
+pub mod work;
+pub mod clock;
+pub mod worker;
 pub mod event;
 pub mod stage;
 pub mod stages;
 pub mod chain;
 pub mod failure;
 pub mod publish;
-pub mod work;
-pub mod troubles;
-pub mod clock;
-pub mod backlog;
-pub mod worker;
-pub mod keys;
-pub mod budgets;
 pub mod sinks;
+
+pub mod troubles;
+pub mod backlog;
 pub mod health;
 pub mod status;
+pub mod account;
 pub mod metrics;
 pub mod http;
+pub mod observe;
+
+pub mod run;

@@ -1,3 +1,10 @@
-//! Placeholder.
+//! The processor without stages of a user's own.
 //! Layer: shell
-fn main() {}
+
+use std::process::ExitCode;
+
+use penstock_processor::{run::main_with, stages::custom::Registry};
+
+fn main() -> ExitCode {
+    main_with(Registry::default())
+}

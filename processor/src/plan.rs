@@ -35,7 +35,7 @@ const PARSE_FACTOR: u32 = 16;
 
 /// Name of the producer among the sinks of a plan; no sink of an object can have it, for names
 /// have no slash.
-const PRODUCER: &str = "kafka/producer";
+pub const PRODUCER: &str = "kafka/producer";
 
 /// The demand of a pipeline; the limit is not part of it.
 #[must_use]

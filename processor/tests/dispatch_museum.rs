@@ -48,7 +48,7 @@ const BUGS: [Bug; 11] = [
     },
     Bug {
         name: "the epoch of a ticket is not checked",
-        file: "engine.rs",
+        file: "engine/settle.rs",
         right: "self.state == State::Idle || ticket.epoch != self.epoch",
         wrong: "self.state == State::Idle",
     },
@@ -60,7 +60,7 @@ const BUGS: [Bug; 11] = [
     },
     Bug {
         name: "a record goes on to its next lane while draining",
-        file: "engine.rs",
+        file: "engine/settle.rs",
         right: "if self.state == State::Draining {\n            return self.free(at);",
         wrong: "if self.state == State::Idle {\n            return self.free(at);",
     },

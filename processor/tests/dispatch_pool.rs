@@ -10,9 +10,10 @@ use std::{
 use parking_lot::Mutex;
 use penstock_processor::{
     dispatch::{
-        Epoch, Full, Key, Limits,
+        Blame, Epoch, Full, Key, Limits, Tick,
         pool::{
-            Admission, Budgets, Dispatcher, Gate, Lanes, Locality, Next, Outcome, PoolId, Watermark,
+            Admission, Budgets, Dispatcher, Gate, Lanes, Locality, Next, Outcome, PoolId,
+            Watermark, Worker,
         },
     },
     record::{TopicId, TopicPartition},
@@ -191,4 +192,99 @@ async fn a_stale_completion_frees_memory_and_nothing_else() {
     dispatcher.watermarks(&mut marks);
     assert_eq!(marks, Vec::<Watermark>::new());
     dispatcher.check().expect("every invariant holds");
+}
+
+/// Fails some runs, revokes and reassigns at every turn, and must still finish every record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn failures_and_rebalances_lose_no_record_and_no_wake() {
+    const RECORDS: i64 = 400;
+    let dispatcher: Dispatcher<u64> = Dispatcher::new(Lanes::with_detached(1), BUDGETS);
+    let tasks: Vec<_> = [0, 0, 0, 1, 1]
+        .map(|pool| tokio::spawn(churn(dispatcher.worker(PoolId(pool), Locality::Local))))
+        .into();
+    let rebalancing = async {
+        let (mut committed, mut epoch, mut now) = (0, 0, 0);
+        while committed < RECORDS {
+            epoch += 1;
+            dispatcher.assign(partition(0), Epoch(epoch));
+            committed = serve_epoch(&dispatcher, committed, RECORDS, &mut now).await;
+            if epoch % 3 == 0 {
+                dispatcher.lose(&[partition(0)]);
+            } else {
+                dispatcher.begin_revoke(&[partition(0)]);
+                while epoch % 3 == 1 && dispatcher.running(&[partition(0)]) > 0 {
+                    tokio::task::yield_now().await;
+                }
+                dispatcher.finish_revoke(&[partition(0)]);
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), rebalancing)
+        .await
+        .expect("no wake is lost");
+    dispatcher.close();
+    for task in tasks {
+        task.await.expect("the worker did not panic");
+    }
+    dispatcher.check().expect("every invariant holds");
+    assert_eq!((dispatcher.pod().bytes, dispatcher.pod().records), (0, 0));
+}
+
+/// Ends every fifth run with a failure.
+async fn churn(mut worker: Worker<u64>) {
+    let mut runs = 0_u64;
+    while worker.next().await == Next::Turn {
+        while let Some(job) = worker.pop() {
+            runs += 1;
+            let blame = if runs.is_multiple_of(2) {
+                Blame::Record
+            } else {
+                Blame::Sink
+            };
+            let outcome = if runs.is_multiple_of(5) {
+                Outcome::Park {
+                    payload: job.payload,
+                    until: Tick(runs % 50),
+                    blame,
+                }
+            } else {
+                Outcome::Advance(job.payload)
+            };
+            tokio::task::yield_now().await;
+            worker.settle(job.seat, outcome);
+        }
+    }
+}
+
+/// Feeds one epoch from the committed position until 40 more records are committed.
+async fn serve_epoch(
+    dispatcher: &Dispatcher<u64>,
+    committed: i64,
+    records: i64,
+    now: &mut u64,
+) -> i64 {
+    let (mut next, mut position) = (committed, committed);
+    let (mut batch, mut marks) = (VecDeque::new(), Vec::new());
+    while position < records.min(committed + 40) {
+        batch.clear();
+        batch.extend(
+            (next..records.min(next + 16))
+                .map(|at| admission(at, u64::try_from(at * 7 % 13).expect("a small number"), 100)),
+        );
+        let admitted = dispatcher.admit(partition(0), &mut batch);
+        next += i64::try_from(admitted.records).expect("a small number");
+        *now += 1;
+        dispatcher.tick(Tick(*now));
+        dispatcher.watermarks(&mut marks);
+        for mark in marks.drain(..) {
+            assert!(
+                (position..=next).contains(&mark.position),
+                "a commit never goes back"
+            );
+            position = mark.position;
+            dispatcher.acknowledged(mark);
+        }
+        tokio::task::yield_now().await;
+    }
+    position
 }

@@ -4,9 +4,11 @@
 //! Locks are held for a few steps of a state machine and never across an await. Their order is
 //! map of partitions, partition, then ready list or pod ledger.
 
+mod terms;
+mod share;
 mod partition;
 mod ready;
-mod share;
+mod shared;
 mod worker;
 
 use std::{
@@ -21,6 +23,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use partition::PartitionFacts;
 pub use ready::PoolId;
+pub use terms::{Admission, Admitted, Budgets, Fill, Gate, Lanes, PodFacts, Watermark};
 pub use worker::{Job, Locality, Next, Outcome, Seat, TURN, Worker};
 
 use self::{
@@ -28,141 +31,10 @@ use self::{
     ready::Pool,
 };
 use super::{
-    engine::{Ahead, Engine, Epoch, Full, Limits, State, Tick},
-    key::Key,
+    engine::{Ahead, Engine, Epoch, Full, Limits, Tick},
     ledger::{Ledger, Released},
 };
 use crate::record::TopicPartition;
-
-/// Which pool of workers serves which lane; lane 0 holds the inline stages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lanes(Vec<PoolId>);
-
-/// Lanes fit into the bits of a `u32`.
-const MOST_LANES: usize = 32;
-
-impl Lanes {
-    /// The inline lane in pool 0 and one lane per detached stage, all of them in pool 1.
-    ///
-    /// # Panics
-    /// When there are more than 31 detached stages, which validation of the object rules out.
-    #[must_use]
-    pub fn with_detached(stages: usize) -> Self {
-        assert!(
-            stages < MOST_LANES,
-            "validation bounds the number of stages"
-        );
-        Self(
-            (0..=stages)
-                .map(|lane| PoolId(u8::from(lane > 0)))
-                .collect(),
-        )
-    }
-
-    /// As [`Lanes::with_detached`], with a pool for each detached stage, so that a slow one takes
-    /// no worker from another: stage `n` (from 1) is served by pool `n`.
-    ///
-    /// # Panics
-    /// When there are more than 31 detached stages.
-    #[must_use]
-    pub fn isolated(stages: usize) -> Self {
-        assert!(
-            stages < MOST_LANES,
-            "validation bounds the number of stages"
-        );
-        Self((0..).take(stages + 1).map(PoolId).collect())
-    }
-
-    fn count(&self) -> u8 {
-        u8::try_from(self.0.len()).expect("at most 32 lanes")
-    }
-
-    fn pools(&self) -> usize {
-        self.0
-            .iter()
-            .map(|pool| usize::from(pool.0))
-            .max()
-            .unwrap_or(0)
-            + 1
-    }
-}
-
-/// What the pod and each of its partitions may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budgets {
-    /// Charges of all unfinished records of the pod, bytes.
-    pub pod_bytes: u64,
-    /// Limits of each partition.
-    pub partition: Limits,
-}
-
-/// A record asking to be admitted.
-#[derive(Debug)]
-pub struct Admission<T> {
-    /// Its offset.
-    pub offset: i64,
-    /// The queue it joins.
-    pub key: Key,
-    /// Its true cost, bytes.
-    pub charge: u64,
-    /// The record.
-    pub payload: T,
-}
-
-/// What came of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Admitted {
-    /// Records admitted, from the front of the batch.
-    pub records: usize,
-    /// Why the rest was not; `None` when all were.
-    pub stopped: Option<Full>,
-}
-
-/// Who closed the gate; each opens only what it closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// The object says `Paused`.
-    Operator = 1,
-    /// The governor is short of memory.
-    Memory = 2,
-    /// The process is ending.
-    Shutdown = 4,
-}
-
-/// A position that may be committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watermark {
-    /// Of which partition.
-    pub partition: TopicPartition,
-    /// In which epoch.
-    pub epoch: Epoch,
-    /// Next offset to read.
-    pub position: i64,
-}
-
-/// What a partition uses of its budgets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fill {
-    /// Unfinished records.
-    pub records: u64,
-    /// Their charges, bytes.
-    pub bytes: u64,
-    /// Records that a crash would repeat.
-    pub window: u64,
-}
-
-/// The whole pod in numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PodFacts {
-    /// Charges held, bytes, records of ended epochs included.
-    pub bytes: u64,
-    /// Records held, likewise.
-    pub records: u64,
-    /// Budget for `bytes`.
-    pub budget: u64,
-    /// Bits of the closed [`Gate`]s; 0 when all are open.
-    pub gates: u8,
-}
 
 /// The dispatcher; clones share one state.
 pub struct Dispatcher<T> {
@@ -440,104 +312,5 @@ impl<T> Dispatcher<T> {
             let released = step(&mut partition.lock());
             self.shared.release(released);
         }
-    }
-}
-
-impl<T> Shared<T> {
-    fn share(&self) -> share::Share {
-        let budget = self.pod_bytes.load(SeqCst);
-        share::Share { budget, partitions: self.assigned.load(SeqCst) }
-    }
-
-    fn room(&self, engine: &Engine<T>, records: &[(i64, u64)]) -> Admitted {
-        let (share, mut pod) = (self.share(), *self.pod.lock());
-        let mut ahead = Ahead::nothing(engine);
-        for (index, &(offset, charge)) in records.iter().enumerate() {
-            let obstacle = engine
-                .obstacle_behind(&ahead, offset, charge)
-                .or_else(|| share.obstacle(&pod, ahead.held(), charge));
-            if obstacle.is_some() {
-                return Admitted { records: index, stopped: obstacle };
-            }
-            ahead.admit(offset, charge);
-            pod.reserve(charge);
-        }
-        Admitted { records: records.len(), stopped: None }
-    }
-
-    fn admit_into(&self, engine: &mut Engine<T>, batch: &mut VecDeque<Admission<T>>) -> Admitted {
-        let share = self.share();
-        let mut pod = self.pod.lock();
-        let mut records = 0;
-        while let Some(Admission {
-            offset,
-            key,
-            charge,
-            payload,
-        }) = batch.pop_front()
-        {
-            let result = match engine.obstacle(offset, charge) {
-                None => share.obstacle(&pod, &engine.ledger(), charge),
-                full => full,
-            };
-            if let Some(why) = result {
-                batch.push_front(Admission {
-                    offset,
-                    key,
-                    charge,
-                    payload,
-                });
-                return Admitted {
-                    records,
-                    stopped: Some(why),
-                };
-            }
-            let admitted = engine.admit(offset, key, charge, payload);
-            debug_assert!(
-                admitted.is_ok(),
-                "nothing is in the way under the same lock"
-            );
-            pod.reserve(charge);
-            records += 1;
-        }
-        Admitted {
-            records,
-            stopped: None,
-        }
-    }
-
-    fn release(&self, released: Released) {
-        if released != Released::default() {
-            self.pod.lock().release(released);
-        }
-    }
-
-    /// Puts a lane that has work on its pool's ready list, once, and wakes one worker.
-    fn list(&self, partition: &Arc<Partition<T>>, inner: &mut Inner<T>, lane: u8) {
-        if inner.must_list(lane) {
-            self.pool_of(lane).push(partition, lane);
-            self.pool_of(lane).wake_one();
-        }
-    }
-
-    fn list_all(&self, partition: &Arc<Partition<T>>, inner: &mut Inner<T>) {
-        (0..self.lanes.count()).for_each(|lane| self.list(partition, inner, lane));
-    }
-
-    fn pool_of(&self, lane: u8) -> &Pool<T> {
-        &self.pools[usize::from(self.lanes.0[usize::from(lane)].0)]
-    }
-
-    /// Forgets partitions that are gone and counts those that share the pod's bytes.
-    fn count_assigned(&self, partitions: &mut BTreeMap<TopicPartition, Arc<Partition<T>>>) {
-        partitions.retain(|_, partition| {
-            let facts = partition.facts().engine;
-            facts.state != State::Idle || facts.stale_records > 0
-        });
-        let assigned = partitions
-            .values()
-            .filter(|p| p.lock().engine.state() != State::Idle);
-        let assigned = u32::try_from(assigned.count()).expect("partitions fit into 32 bits");
-        self.assigned.store(assigned, SeqCst);
     }
 }

@@ -1,0 +1,199 @@
+//! Wires source → dispatcher → stages → sinks in that order, and takes it down the other way.
+//! Layer: shell
+
+mod assemble;
+mod start;
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use penstock_crds::pipeline::ValidatedPipeline;
+use penstock_sizing::{Bytes, Plan, Refusal};
+use tokio::{
+    runtime,
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+
+pub use self::start::main_with;
+use self::assemble::Line;
+use crate::{
+    allocator, http,
+    limit::{Agreement, LimitError, MemoryGroup},
+    observe::Observatory,
+    plan::{self, Facts},
+    sinks::SinkError,
+    source::{Source, SourceError, client::Closed},
+    stages::{BuildFault, custom::Registry},
+};
+
+/// Between two rounds of parked keys whose time has come.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Between two judgements of progress.
+const OBSERVE: Duration = Duration::from_secs(1);
+
+/// Time kept from the grace for closing the client and the sinks.
+const CLOSE: Duration = Duration::from_secs(6);
+
+/// What to run.
+pub struct Options {
+    /// The pipeline.
+    pub pipeline: ValidatedPipeline,
+    /// What is known of the cluster beside it.
+    pub facts: Facts,
+    /// Where the status is served; port 0 takes a free one.
+    pub status_address: SocketAddr,
+    /// The stages of the user's own binary.
+    pub registry: Registry,
+}
+
+/// Why a processor did not start or ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The control group cannot be read.
+    #[error("failed to read the memory limit")]
+    Limit(#[from] LimitError),
+    /// The limit that the kernel enforces cannot hold this pipeline.
+    #[error("the memory limit is too small ({agreement}): {refusal}")]
+    Refused {
+        /// How settings and control group compare.
+        agreement: Agreement,
+        /// The ledger and what would be legal.
+        refusal: Refusal,
+    },
+    /// jemalloc is not the allocator.
+    #[error("failed to set the allocator up: {0}")]
+    Allocator(String),
+    /// No threads, or no address.
+    #[error("failed to {what}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A sink cannot be opened.
+    #[error("failed to open sink {name}")]
+    Sink {
+        /// Its name in the object.
+        name: String,
+        /// Why not.
+        source: SinkError,
+    },
+    /// Stages cannot be made.
+    #[error("failed to make the stages: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Stages(Vec<BuildFault>),
+    /// The source did not start.
+    #[error("failed to start the source")]
+    Source(#[from] SourceError),
+    /// The source thread ended without being told to.
+    #[error("the source ended by itself")]
+    SourceEnded,
+    /// The client hung in its close; what was finished is committed or will be repeated.
+    #[error("the kafka client did not close in time and was left behind")]
+    Abandoned,
+}
+
+/// Runs a pipeline until SIGTERM or SIGINT, then drains, commits and leaves the group.
+///
+/// # Errors
+/// When it cannot start, or when the source ends.
+pub fn run(options: Options) -> Result<(), RunError> {
+    let memory = MemoryGroup::find("/".as_ref())?;
+    let settings_limit = Bytes(options.pipeline.resources.memory_limit.bytes());
+    let agreement = Agreement::of(settings_limit, memory.read()?.limit);
+    let plan = derive(&options, agreement)?;
+    allocator::set_up(&plan.runtime).map_err(|error| RunError::Allocator(error.to_string()))?;
+    tracing::info!(pipeline = %options.pipeline.name, limit = %plan.limit, %agreement, "starting");
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(plan.runtime.threads as usize)
+        .max_blocking_threads(plan.runtime.blocking_threads as usize)
+        .thread_name("worker")
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System { what: "start the runtime", source })?;
+    runtime.block_on(serve(options, plan, (memory, agreement)))
+}
+
+/// The plan for the limit that the kernel enforces, or for that of the settings without one.
+fn derive(options: &Options, agreement: Agreement) -> Result<Plan, RunError> {
+    let demand = plan::demand(&options.pipeline, &options.facts);
+    penstock_sizing::derive(agreement.limit(), &demand)
+        .map_err(|refusal| RunError::Refused { agreement, refusal })
+}
+
+async fn serve(
+    options: Options,
+    plan: Plan,
+    (memory, agreement): (MemoryGroup, Agreement),
+) -> Result<(), RunError> {
+    let listener = http::bind(options.status_address)
+        .await
+        .map_err(|source| RunError::System { what: "bind the status address", source })?;
+    let line = assemble::line(&options, &plan)?;
+    let workers = line.start_workers(&plan);
+    let source = Source::start(line.source_settings(&options, &plan), line.intake(&options, &plan))?;
+    let observatory = Arc::new(Observatory {
+        pipeline: options.pipeline.name.to_string(),
+        topics: line.topics.clone(),
+        plan,
+        agreement,
+        memory,
+        dispatcher: line.dispatcher.clone(),
+        workshop: Arc::clone(&line.workshop),
+        source: Box::new(source.facts_reader()),
+        watch: Default::default(),
+    });
+    let page = tokio::spawn(http::serve(listener, Arc::clone(&observatory) as _, std::future::pending()));
+    let ended = until_told(&line, &source, &observatory).await;
+    observatory.stop();
+    let stopped = take_down(&line, source, workers, options.pipeline.drain_timeout).await;
+    page.abort();
+    ended.and(stopped)
+}
+
+/// Keeps time until a signal comes or the source ends.
+async fn until_told(line: &Line, source: &Source, observatory: &Observatory) -> Result<(), RunError> {
+    let system = |source| RunError::System { what: "listen for signals", source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+    let mut ticks = tokio::time::interval(TICK);
+    let mut observations = tokio::time::interval(OBSERVE);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = observations.tick() => observatory.observe(Instant::now()),
+            _ = ticks.tick() => {
+                line.dispatcher.tick(line.workshop.clock.tick());
+                if source.is_finished() {
+                    return Err(RunError::SourceEnded);
+                }
+            }
+        }
+    }
+}
+
+/// Source first, so that running records finish and are committed; then workers and sinks.
+async fn take_down(
+    line: &Line,
+    source: Source,
+    mut workers: JoinSet<()>,
+    grace: Duration,
+) -> Result<(), RunError> {
+    source.stop(grace.saturating_sub(CLOSE).max(Duration::from_secs(1)));
+    let closed = tokio::task::spawn_blocking(move || source.join()).await;
+    line.dispatcher.close();
+    // A worker that hangs in a sink is not waited for: its record is not committed.
+    let _ = tokio::time::timeout(CLOSE, async { while workers.join_next().await.is_some() {} }).await;
+    workers.abort_all();
+    match closed {
+        Ok(Ok(Closed::Clean)) => Ok(()),
+        Ok(Ok(Closed::Abandoned)) => Err(RunError::Abandoned),
+        Ok(Err(_)) | Err(_) => Err(RunError::SourceEnded),
+    }
+}

@@ -1,0 +1,212 @@
+//! Makes the parts of the line from pipeline and plan.
+//! Layer: shell
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use penstock_crds::pipeline::{self, SinkBody, ValidatedPipeline};
+use penstock_sizing::{Plan, SinkPlan};
+use rdkafka::ClientConfig;
+use tokio::task::JoinSet;
+
+use super::{Options, RunError};
+use crate::{
+    admission::{Admissions, DispatcherIntake},
+    budgets,
+    chain::{Chain, lane},
+    clock::Clock,
+    dispatch::pool::{Dispatcher, Lanes, Locality, PoolId},
+    failure::Policy,
+    keys,
+    metrics::Counters,
+    plan::PRODUCER,
+    publish::Publisher,
+    sinks::{
+        Sink, SinkError,
+        embedded::Embedded,
+        guard::{GuardSettings, Guarded, breaker::BreakerPolicy},
+        kafka::{Compression, Producer, ProducerSettings},
+        outages::Outages,
+    },
+    source::{
+        intake::Intake,
+        settings::{ClientTuning, GroupProtocol, SourceSettings, Start},
+    },
+    stages::Ports,
+    troubles::Troubles,
+    work::Work,
+    worker::{self, Workshop},
+};
+
+/// Longest operation of the embedded sink: the default deadline of a store.
+const EMBEDDED_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a delivery may take: the default deadline of the producer.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A batch of produced records waits this long for company.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// Smallest record in the producer's queue, its bookkeeping included.
+const SMALLEST_PRODUCED: u64 = 512;
+
+/// Three failures in a row open a breaker; the first wait is short because a restart is the
+/// commonest outage, the longest is what a recovered sink may stay unnoticed.
+const BREAKER: BreakerPolicy = BreakerPolicy {
+    threshold: 3,
+    initial: Duration::from_millis(200),
+    max: Duration::from_secs(10),
+};
+
+/// Everything between source and sinks.
+pub(super) struct Line {
+    pub(super) topics: Vec<Arc<str>>,
+    pub(super) dispatcher: Dispatcher<Work>,
+    pub(super) workshop: Arc<Workshop>,
+}
+
+/// Makes dispatcher, sinks and stages.
+pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
+    let pipeline = &options.pipeline;
+    let (mut sinks, mut outages) = (BTreeMap::new(), Outages::default());
+    for sink in &pipeline.sinks {
+        let guard = open(sink, sink_plan(plan, sink.name.as_str()), plan)?;
+        outages.watch(sink.name.shared(), Arc::clone(&guard) as _);
+        sinks.insert(sink.name.shared(), guard as Arc<dyn Sink>);
+    }
+    let publisher = match pipeline.produces() {
+        true => Some(producer(pipeline, sink_plan(plan, PRODUCER))?),
+        false => None,
+    };
+    let ports = Ports { sinks, publisher: publisher.clone(), registry: options.registry.clone() };
+    let active = plan.pools[penstock_sizing::Pool::Active].0;
+    let chain = Chain::build(pipeline, &ports, active).map_err(RunError::Stages)?;
+    let topic = pipeline.failure.dead_letter_topic.as_ref();
+    let workshop = Workshop {
+        policy: Policy::from(&pipeline.failure),
+        letters: topic.and_then(|topic| Some((topic.shared(), publisher?))),
+        outages,
+        counters: Arc::new(Counters::default()),
+        troubles: Arc::new(Troubles::default()),
+        clock: Clock::start(),
+        chain,
+    };
+    let detached = workshop.chain.lanes().len() - 1;
+    Ok(Line {
+        topics: pipeline.source.topics.iter().map(|topic| topic.shared()).collect(),
+        dispatcher: Dispatcher::new(Lanes::isolated(detached), budgets::dispatcher(plan)),
+        workshop: Arc::new(workshop),
+    })
+}
+
+impl Line {
+    /// One pool of workers for the inline stages, one for each detached stage.
+    pub(super) fn start_workers(&self, plan: &Plan) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for (index, lane) in (0..).zip(self.workshop.chain.lanes()) {
+            let locality = match lane.locality() {
+                lane::Locality::Local => Locality::Local,
+                lane::Locality::Remote => Locality::Remote,
+            };
+            let runtime = &plan.runtime;
+            let count = if index == 0 { runtime.workers } else { runtime.detached_workers };
+            for _ in 0..count {
+                let worker = self.dispatcher.worker(PoolId(index), locality);
+                tasks.spawn(worker::serve(Arc::clone(&self.workshop), worker));
+            }
+        }
+        tasks
+    }
+
+    /// What the source hands its records to.
+    pub(super) fn intake(&self, options: &Options, plan: &Plan) -> Box<dyn Intake> {
+        let pipeline = &options.pipeline;
+        Box::new(DispatcherIntake::new(Admissions {
+            dispatcher: self.dispatcher.clone(),
+            topics: self.topics.clone(),
+            generation: pipeline.source.generation,
+            key_rule: keys::KeyRule::of(pipeline),
+            hasher: keys::hasher(pipeline),
+            largest: pipeline.source.max_message_bytes,
+            limits: budgets::dispatcher(plan).partition,
+        }))
+    }
+
+    /// What the source is told.
+    pub(super) fn source_settings(&self, options: &Options, plan: &Plan) -> SourceSettings {
+        let source = &options.pipeline.source;
+        SourceSettings {
+            bootstrap: bootstrap(&options.pipeline),
+            group: source.consumer_group.to_string(),
+            topics: self.topics.iter().map(|topic| topic.to_string()).collect(),
+            protocol: match source.group_protocol {
+                pipeline::GroupProtocol::Classic => GroupProtocol::Classic,
+                pipeline::GroupProtocol::Consumer => GroupProtocol::Consumer,
+            },
+            start: match source.start {
+                pipeline::Start::Earliest => Start::Earliest,
+                pipeline::Start::Latest => Start::Latest,
+                pipeline::Start::Timestamp(at) => Start::Timestamp(at),
+            },
+            max_message_bytes: usize::try_from(source.max_message_bytes).unwrap_or(usize::MAX),
+            limits: budgets::client(&plan.client),
+            tuning: ClientTuning {
+                fetch_wait: source.client.fetch_wait,
+                session_timeout: source.client.session_timeout,
+                max_poll_interval: source.client.poll_interval,
+                rack: source.client.rack.clone(),
+            },
+            commit_interval: source.client.commit_interval,
+            drain_deadline: source.client.drain,
+        }
+    }
+}
+
+fn sink_plan<'p>(plan: &'p Plan, name: &str) -> &'p SinkPlan {
+    let found = plan.sinks.iter().find(|sink| sink.name == name);
+    found.expect("the demand names every sink of the pipeline")
+}
+
+fn open(
+    sink: &pipeline::Sink,
+    sizes: &SinkPlan,
+    plan: &Plan,
+) -> Result<Arc<Guarded<Embedded>>, RunError> {
+    let fail = |source| RunError::Sink { name: sink.name.to_string(), source };
+    let opened = match &sink.body {
+        SinkBody::Embedded { path } => Embedded::open(budgets::embedded(path, sizes)).map_err(fail)?,
+        other => {
+            let reason = format!("kind {} is not built into this version", other.kind().field());
+            return Err(fail(SinkError::Unavailable { reason }));
+        }
+    };
+    let settings = GuardSettings {
+        timeout: EMBEDDED_TIMEOUT,
+        concurrency: budgets::concurrency(plan),
+        breaker: BREAKER,
+    };
+    Ok(Arc::new(Guarded::new(opened, settings)))
+}
+
+fn producer(
+    pipeline: &ValidatedPipeline,
+    sizes: &SinkPlan,
+) -> Result<Arc<dyn Publisher>, RunError> {
+    let fail = |source| RunError::Sink { name: PRODUCER.to_owned(), source };
+    let mut connection = ClientConfig::new();
+    connection.set("bootstrap.servers", bootstrap(pipeline)).set("client.id", "penstock");
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let settings = ProducerSettings {
+        queue_records: narrow(sizes.batch.0 / SMALLEST_PRODUCED),
+        queue_bytes: narrow(sizes.batch.0),
+        max_message_bytes: narrow(budgets::produced(pipeline.source.max_message_bytes)),
+        delivery_timeout: DELIVERY_TIMEOUT,
+        linger: LINGER,
+        compression: Compression::None,
+    };
+    Ok(Arc::new(Producer::open(connection, settings).map_err(fail)?))
+}
+
+fn bootstrap(pipeline: &ValidatedPipeline) -> String {
+    let servers = pipeline.source.bootstrap_servers.iter();
+    servers.map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
