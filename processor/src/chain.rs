@@ -66,7 +66,11 @@ impl Chain {
         active_bytes: u64,
     ) -> Result<Self, Vec<BuildFault>> {
         let lanes = stages::build(pipeline, ports)?;
-        Ok(Self { lanes, active: ActiveBudget::new(active_bytes), never: Instant::now() + NEVER })
+        Ok(Self {
+            lanes,
+            active: ActiveBudget::new(active_bytes),
+            never: Instant::now() + NEVER,
+        })
     }
 
     /// The lanes in order: inline first, then one for each detached stage.
@@ -86,7 +90,11 @@ impl Chain {
     /// When it returns the event holds no parsed body, only the record and the context. Dropping
     /// the future is a failed attempt: the event can be run again from the start of the lane.
     pub async fn run(&self, lane: LaneId, event: &mut Event) -> LaneOutcome {
-        let mut visit = Visit { chain: self, lane: &self.lanes[lane.index()], reservation: None };
+        let mut visit = Visit {
+            chain: self,
+            lane: &self.lanes[lane.index()],
+            reservation: None,
+        };
         let outcome = visit.stages(event).await;
         event.drop_body();
         match outcome {
@@ -119,7 +127,12 @@ impl Visit<'_> {
             match self.stage(entry, event).await {
                 Ok(Verdict::Continue) => {}
                 Ok(finish) => return Ok(finish),
-                Err(error) => return Err(Failure { stage: Arc::clone(&entry.name), error }),
+                Err(error) => {
+                    return Err(Failure {
+                        stage: Arc::clone(&entry.name),
+                        error,
+                    });
+                }
             }
         }
         Ok(Verdict::Continue)
@@ -139,11 +152,9 @@ impl Visit<'_> {
         }
         match entry.stage.run(event, self.deadline(entry)) {
             Step::Ready(result) => result,
-            Step::Pending(result) => {
-                tokio::time::timeout(entry.deadline, result)
-                    .await
-                    .unwrap_or_else(|_| Err(late(entry)))
-            }
+            Step::Pending(result) => tokio::time::timeout(entry.deadline, result)
+                .await
+                .unwrap_or_else(|_| Err(late(entry))),
         }
     }
 

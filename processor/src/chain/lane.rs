@@ -65,8 +65,15 @@ impl Lane {
     /// Local when every stage is: such a lane is bound by cores, any other by what it waits for.
     #[must_use]
     pub fn locality(&self) -> Locality {
-        let local = self.entries.iter().all(|entry| entry.locality == Locality::Local);
-        if local { Locality::Local } else { Locality::Remote }
+        let local = self
+            .entries
+            .iter()
+            .all(|entry| entry.locality == Locality::Local);
+        if local {
+            Locality::Local
+        } else {
+            Locality::Remote
+        }
     }
 
     /// Names of the stages in order.
@@ -77,6 +84,8 @@ impl Lane {
 
 impl From<Entry> for Lane {
     fn from(entry: Entry) -> Self {
-        Self { entries: vec![entry] }
+        Self {
+            entries: vec![entry],
+        }
     }
 }
