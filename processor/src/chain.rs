@@ -17,6 +17,7 @@ use self::{
 };
 use crate::{
     event::Event,
+    failure::Failure,
     stage::{Finish, Needs, StageError, StageResult, Step, Verdict},
     stages::{self, BuildFault, Ports},
 };
@@ -42,17 +43,6 @@ pub enum LaneOutcome {
     Finished(Finish),
     /// A stage failed. What was done before it is harmless to repeat.
     Failed(Failure),
-}
-
-/// Which stage failed, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("stage {stage}: {error}")]
-pub struct Failure {
-    /// Name of the stage.
-    pub stage: Arc<str>,
-    /// Whose fault it is.
-    #[source]
-    pub error: StageError,
 }
 
 impl Chain {

@@ -16,7 +16,18 @@ use std::{sync::Arc, time::Duration};
 
 use penstock_crds::pipeline::{self as object, OnRecordError};
 
-use crate::{chain::Failure, sinks::SinkError, stage::StageError};
+use crate::{sinks::SinkError, stage::StageError};
+
+/// Which stage failed, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("stage {stage}: {error}")]
+pub struct Failure {
+    /// Name of the stage.
+    pub stage: Arc<str>,
+    /// Whose fault it is.
+    #[source]
+    pub error: StageError,
+}
 
 /// The part of the object that failures are judged by.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    chain::Failure,
     event::Event,
+    failure::Failure,
     publish::{Header, Message, text},
     stage::StageError,
 };

@@ -1,5 +1,5 @@
 //! `count`: adds to the counters of one document.
-//! Layer: core
+//! Layer: shell
 
 use std::{sync::Arc, time::Instant};
 

@@ -1,5 +1,5 @@
 //! `index`: stores the event's document once, by event id; a true duplicate finishes early.
-//! Layer: core
+//! Layer: shell
 
 use std::time::Instant;
 

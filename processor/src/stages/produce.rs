@@ -1,5 +1,5 @@
 //! `produce`: writes one record to a topic, with the provenance of the record behind it.
-//! Layer: core
+//! Layer: shell
 
 use std::{borrow::Cow, sync::Arc, time::Instant};
 

@@ -1,5 +1,5 @@
 //! Where a stage's effects go: one sink, seen from one stage.
-//! Layer: core
+//! Layer: shell
 
 use std::{sync::Arc, time::Instant};
 

@@ -1,5 +1,5 @@
 //! `unique`: adds a member to the set of its time window.
-//! Layer: core
+//! Layer: shell
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
 //! `upsert`: changes one document, and may leave it in the context as it is then.
-//! Layer: core
+//! Layer: shell
 
 use std::{sync::Arc, time::Instant};
 

@@ -64,76 +64,89 @@ impl World {
     }
 
     fn apply(&mut self, effect: &Effect) -> Reply {
-        let (offset, stage) = (effect.provenance.position.offset, effect.stage.to_string());
-        let partition = effect.provenance.position.partition.partition;
         match &effect.action {
             Action::Create {
                 index,
                 id,
                 document,
-            } => {
-                let text = String::from_utf8_lossy(document).into_owned();
-                match self.created.get(&(index.clone(), id.clone())) {
-                    Some((by, _)) if *by == offset => Reply::Redelivered,
-                    Some(_) => Reply::Duplicate,
-                    None => {
-                        self.created
-                            .insert((index.clone(), id.clone()), (offset, text));
-                        Reply::Applied
-                    }
-                }
-            }
-            Action::Upsert {
-                collection,
-                id,
-                changes,
-                reply,
-                ..
-            } => {
-                let place = (collection.to_string(), id.clone());
-                let floor = self
-                    .floors
-                    .entry((stage, id.clone(), partition))
-                    .or_insert(i64::MIN);
-                let document = self.documents.entry(place).or_default();
-                if offset > *floor {
-                    *floor = offset;
-                    for change in changes {
-                        change_field(document, &change.field, change.operator, &change.value);
-                    }
-                }
-                match reply {
-                    UpsertReply::Document => Reply::Document(Value::Object(document.clone())),
-                    UpsertReply::Nothing => Reply::Applied,
-                }
-            }
-            Action::Count {
-                collection,
-                id,
-                amounts,
-            } => {
-                if !self.counted.insert((stage, offset)) {
-                    return Reply::Redelivered;
-                }
-                let document = self
-                    .documents
-                    .entry((collection.to_string(), id.clone()))
-                    .or_default();
-                for (field, amount) in amounts {
-                    change_field(document, field, Operator::Inc, &Value::from(*amount));
-                }
-                Reply::Applied
-            }
+            } => self.create(effect, (index.clone(), id.clone()), document),
+            Action::Upsert { .. } => self.upsert(effect),
+            Action::Count { .. } => self.count(effect),
             Action::Unique { set, member } => {
-                let by = *self
-                    .members
-                    .entry((set.clone(), member.clone()))
-                    .or_insert(offset);
+                let offset = effect.provenance.position.offset;
+                let member = (set.clone(), member.clone());
+                let by = *self.members.entry(member).or_insert(offset);
                 Reply::Member {
                     first: by == offset,
                 }
             }
         }
+    }
+
+    fn create(&mut self, effect: &Effect, place: (String, String), document: &[u8]) -> Reply {
+        let offset = effect.provenance.position.offset;
+        match self.created.get(&place) {
+            Some((by, _)) if *by == offset => Reply::Redelivered,
+            Some(_) => Reply::Duplicate,
+            None => {
+                let text = String::from_utf8_lossy(document).into_owned();
+                self.created.insert(place, (offset, text));
+                Reply::Applied
+            }
+        }
+    }
+
+    fn upsert(&mut self, effect: &Effect) -> Reply {
+        let Action::Upsert {
+            collection,
+            id,
+            changes,
+            reply,
+            ..
+        } = &effect.action
+        else {
+            panic!("asked for an upsert");
+        };
+        let position = effect.provenance.position;
+        let place = (collection.to_string(), id.clone());
+        let guard = (
+            effect.stage.to_string(),
+            id.clone(),
+            position.partition.partition,
+        );
+        let floor = self.floors.entry(guard).or_insert(i64::MIN);
+        let document = self.documents.entry(place).or_default();
+        if position.offset > *floor {
+            *floor = position.offset;
+            for change in changes {
+                change_field(document, &change.field, change.operator, &change.value);
+            }
+        }
+        match reply {
+            UpsertReply::Document => Reply::Document(Value::Object(document.clone())),
+            UpsertReply::Nothing => Reply::Applied,
+        }
+    }
+
+    fn count(&mut self, effect: &Effect) -> Reply {
+        let Action::Count {
+            collection,
+            id,
+            amounts,
+        } = &effect.action
+        else {
+            panic!("asked for a count");
+        };
+        let place = (collection.to_string(), id.clone());
+        let record = (effect.stage.to_string(), effect.provenance.position.offset);
+        if !self.counted.insert(record) {
+            return Reply::Redelivered;
+        }
+        let document = self.documents.entry(place).or_default();
+        for (field, amount) in amounts {
+            change_field(document, field, Operator::Inc, &Value::from(*amount));
+        }
+        Reply::Applied
     }
 }
 
