@@ -102,33 +102,9 @@ impl Bench<'_> {
             .resolve(&self.at(field), name, stage, self.faults)
     }
 
+    /// Judges every body that is set, so that a second one hides no fault of the first.
     fn body(&mut self, stage: StageSpec) -> Option<StageBody> {
-        let set = [
-            (StageKind::Index, stage.index.is_some()),
-            (StageKind::Upsert, stage.upsert.is_some()),
-            (StageKind::Count, stage.count.is_some()),
-            (StageKind::Unique, stage.unique.is_some()),
-            (StageKind::Filter, stage.filter.is_some()),
-            (StageKind::Set, stage.set.is_some()),
-            (StageKind::Produce, stage.produce.is_some()),
-            (StageKind::Custom, stage.custom.is_some()),
-        ];
-        let all = set.map(|(kind, _)| kind.field()).join(", ");
-        let own: Vec<_> = set
-            .iter()
-            .filter(|(_, set)| *set)
-            .map(|(k, _)| k.field())
-            .collect();
-        if own.len() > 1 {
-            let own = own.join(" and ");
-            self.faults
-                .add(self.path, format!("{own}: exactly one of {all} is needed"));
-        } else if own.is_empty() && !self.faults.touches(self.path) {
-            self.faults.add(
-                self.path,
-                format!("no body: exactly one of {all} is needed"),
-            );
-        }
+        self.one_body(&stage);
         let mut bodies = Vec::new();
         bodies.extend(
             stage
@@ -167,6 +143,35 @@ impl Bench<'_> {
                 .map(|own| self.custom(own).map(StageBody::Custom)),
         );
         bodies.into_iter().next().flatten()
+    }
+
+    fn one_body(&mut self, stage: &StageSpec) {
+        let bodies = [
+            (StageKind::Index, stage.index.is_some()),
+            (StageKind::Upsert, stage.upsert.is_some()),
+            (StageKind::Count, stage.count.is_some()),
+            (StageKind::Unique, stage.unique.is_some()),
+            (StageKind::Filter, stage.filter.is_some()),
+            (StageKind::Set, stage.set.is_some()),
+            (StageKind::Produce, stage.produce.is_some()),
+            (StageKind::Custom, stage.custom.is_some()),
+        ];
+        let all = bodies.map(|(kind, _)| kind.field()).join(", ");
+        let set: Vec<_> = bodies
+            .iter()
+            .filter(|(_, set)| *set)
+            .map(|(k, _)| k.field())
+            .collect();
+        if set.len() > 1 {
+            let set = set.join(" and ");
+            self.faults
+                .add(self.path, format!("{set}: exactly one of {all} is needed"));
+        } else if set.is_empty() && !self.faults.touches(self.path) {
+            self.faults.add(
+                self.path,
+                format!("no body: exactly one of {all} is needed"),
+            );
+        }
     }
 
     fn index(&mut self, own: &IndexSpec) -> Option<IndexStage> {
