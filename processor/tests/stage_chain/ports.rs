@@ -105,7 +105,7 @@ impl World {
             ..
         } = &effect.action
         else {
-            panic!("asked for an upsert");
+            unreachable!("only called for an upsert");
         };
         let position = effect.provenance.position;
         let place = (collection.to_string(), id.clone());
@@ -135,7 +135,7 @@ impl World {
             amounts,
         } = &effect.action
         else {
-            panic!("asked for a count");
+            unreachable!("only called for a count");
         };
         let place = (collection.to_string(), id.clone());
         let record = (effect.stage.to_string(), effect.provenance.position.offset);
