@@ -17,6 +17,7 @@ use self::{
 };
 use crate::{
     event::Event,
+    failure::Failure,
     stage::{Finish, Needs, StageError, StageResult, Step, Verdict},
     stages::{self, BuildFault, Ports},
 };
@@ -44,17 +45,6 @@ pub enum LaneOutcome {
     Failed(Failure),
 }
 
-/// Which stage failed, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("stage {stage}: {error}")]
-pub struct Failure {
-    /// Name of the stage.
-    pub stage: Arc<str>,
-    /// Whose fault it is.
-    #[source]
-    pub error: StageError,
-}
-
 impl Chain {
     /// Makes the stages of a pipeline; `active_bytes` is what the plan grants to parsed bodies.
     ///
@@ -66,7 +56,11 @@ impl Chain {
         active_bytes: u64,
     ) -> Result<Self, Vec<BuildFault>> {
         let lanes = stages::build(pipeline, ports)?;
-        Ok(Self { lanes, active: ActiveBudget::new(active_bytes), never: Instant::now() + NEVER })
+        Ok(Self {
+            lanes,
+            active: ActiveBudget::new(active_bytes),
+            never: Instant::now() + NEVER,
+        })
     }
 
     /// The lanes in order: inline first, then one for each detached stage.
@@ -86,7 +80,11 @@ impl Chain {
     /// When it returns the event holds no parsed body, only the record and the context. Dropping
     /// the future is a failed attempt: the event can be run again from the start of the lane.
     pub async fn run(&self, lane: LaneId, event: &mut Event) -> LaneOutcome {
-        let mut visit = Visit { chain: self, lane: &self.lanes[lane.index()], reservation: None };
+        let mut visit = Visit {
+            chain: self,
+            lane: &self.lanes[lane.index()],
+            reservation: None,
+        };
         let outcome = visit.stages(event).await;
         event.drop_body();
         match outcome {
@@ -119,7 +117,12 @@ impl Visit<'_> {
             match self.stage(entry, event).await {
                 Ok(Verdict::Continue) => {}
                 Ok(finish) => return Ok(finish),
-                Err(error) => return Err(Failure { stage: Arc::clone(&entry.name), error }),
+                Err(error) => {
+                    return Err(Failure {
+                        stage: Arc::clone(&entry.name),
+                        error,
+                    });
+                }
             }
         }
         Ok(Verdict::Continue)
@@ -139,11 +142,9 @@ impl Visit<'_> {
         }
         match entry.stage.run(event, self.deadline(entry)) {
             Step::Ready(result) => result,
-            Step::Pending(result) => {
-                tokio::time::timeout(entry.deadline, result)
-                    .await
-                    .unwrap_or_else(|_| Err(late(entry)))
-            }
+            Step::Pending(result) => tokio::time::timeout(entry.deadline, result)
+                .await
+                .unwrap_or_else(|_| Err(late(entry))),
         }
     }
 

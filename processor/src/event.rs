@@ -1,11 +1,15 @@
 //! An event: a record with its decoded body and the context that its stages share.
 //! Layer: core
 
-pub mod body;
-pub mod context;
 pub mod estimate;
-pub mod json;
+
 pub mod parse;
+
+pub mod body;
+
+pub mod json;
+
+pub mod context;
 
 use std::sync::{Arc, OnceLock};
 
@@ -62,11 +66,13 @@ impl Event {
     /// Bytes that a CEL program may need beyond the parsed body, if it reads all of it.
     #[must_use]
     pub fn interpreted_bytes(&self) -> u64 {
-        self.estimate().interpreted_bytes(self.record.value().map_or(0, <[u8]>::len))
+        self.estimate().interpreted_bytes()
     }
 
     fn estimate(&self) -> Estimate {
-        *self.estimate.get_or_init(|| Estimate::scan(self.record.value().unwrap_or_default()))
+        *self
+            .estimate
+            .get_or_init(|| Estimate::scan(self.record.value().unwrap_or_default()))
     }
 
     /// The decoded value of the record, parsed on the first call of a visit and then kept until
@@ -78,10 +84,14 @@ impl Event {
     /// # Errors
     /// [`StageError::Record`] when the value is not one JSON document.
     pub fn body(&self) -> Result<Json<'_>, StageError> {
-        let parsed = self.body.get_or_init(|| Body::parse(Arc::clone(&self.record), self.estimate()));
+        let parsed = self
+            .body
+            .get_or_init(|| Body::parse(Arc::clone(&self.record), self.estimate()));
         match parsed {
             Ok(body) => Ok(body.root()),
-            Err(error) => Err(StageError::Record { reason: format!("event: {error}") }),
+            Err(error) => Err(StageError::Record {
+                reason: format!("event: {error}"),
+            }),
         }
     }
 
@@ -109,6 +119,8 @@ impl Event {
     pub fn put_context(&mut self, name: &str, value: Value) -> Result<(), StageError> {
         self.context
             .put(name, value)
-            .map_err(|error| StageError::Record { reason: format!("context.{name}: {error}") })
+            .map_err(|error| StageError::Record {
+                reason: format!("context.{name}: {error}"),
+            })
     }
 }

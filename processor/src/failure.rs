@@ -16,7 +16,18 @@ use std::{sync::Arc, time::Duration};
 
 use penstock_crds::pipeline::{self as object, OnRecordError};
 
-use crate::{chain::Failure, sinks::SinkError, stage::StageError};
+use crate::{sinks::SinkError, stage::StageError};
+
+/// Which stage failed, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("stage {stage}: {error}")]
+pub struct Failure {
+    /// Name of the stage.
+    pub stage: Arc<str>,
+    /// Whose fault it is.
+    #[source]
+    pub error: StageError,
+}
 
 /// The part of the object that failures are judged by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,11 +83,13 @@ pub enum Directive {
 pub fn decide(failure: &Failure, attempts: u32, policy: &Policy, random: u64) -> Directive {
     match &failure.error {
         StageError::Record { .. } | StageError::TooComplex { .. } => policy.give_up(failure),
-        StageError::Rejected { .. } if attempts < policy.max_attempts => {
-            Directive::Retry { after: policy.pause(attempts, random) }
-        }
+        StageError::Rejected { .. } if attempts < policy.max_attempts => Directive::Retry {
+            after: policy.pause(attempts, random),
+        },
         StageError::Rejected { .. } => policy.give_up(failure),
-        StageError::Sink { sink, .. } => Directive::ParkBehindSink { sink: Arc::clone(sink) },
+        StageError::Sink { sink, .. } => Directive::ParkBehindSink {
+            sink: Arc::clone(sink),
+        },
     }
 }
 
@@ -94,7 +107,10 @@ impl Policy {
     /// And Jitter".
     fn pause(&self, attempts: u32, random: u64) -> Duration {
         let doubled = 2u32.saturating_pow(attempts.saturating_sub(1));
-        let ceiling = self.backoff_initial.saturating_mul(doubled).min(self.backoff_max);
+        let ceiling = self
+            .backoff_initial
+            .saturating_mul(doubled)
+            .min(self.backoff_max);
         let millis = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(random % millis.saturating_add(1))
     }
@@ -120,3 +136,6 @@ pub fn decide_letter(error: &SinkError, content: dead_letter::Content) -> Letter
         (SinkError::Record { .. }, dead_letter::Content::Reference) => LetterDirective::Block,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,8 +45,14 @@ pub fn provenance_headers(provenance: &Provenance) -> Vec<Header<'_>> {
     let position = provenance.position;
     vec![
         ("penstock-generation".into(), text(provenance.generation)),
-        ("penstock-topic".into(), Some(Cow::Borrowed(provenance.topic.as_bytes()))),
-        ("penstock-partition".into(), text(position.partition.partition)),
+        (
+            "penstock-topic".into(),
+            Some(Cow::Borrowed(provenance.topic.as_bytes())),
+        ),
+        (
+            "penstock-partition".into(),
+            text(position.partition.partition),
+        ),
         ("penstock-offset".into(), text(position.offset)),
     ]
 }

@@ -65,12 +65,14 @@ impl StageError {
     #[must_use]
     pub fn from_sink(sink: &Arc<str>, error: &SinkError) -> Self {
         match error {
-            SinkError::Record { reason } => {
-                Self::Rejected { sink: Arc::clone(sink), reason: reason.clone() }
-            }
-            SinkError::Unavailable { reason } => {
-                Self::Sink { sink: Arc::clone(sink), reason: reason.clone() }
-            }
+            SinkError::Record { reason } => Self::Rejected {
+                sink: Arc::clone(sink),
+                reason: reason.clone(),
+            },
+            SinkError::Unavailable { reason } => Self::Sink {
+                sink: Arc::clone(sink),
+                reason: reason.clone(),
+            },
         }
     }
 }

@@ -1,18 +1,26 @@
 //! The stages of a validated pipeline, made once at start; an event then walks them lane by lane.
 //! Layer: core
 
-pub mod custom;
 pub mod operand;
 
 mod condition;
-mod count;
-mod filter;
-mod index;
-mod produce;
-mod set;
 mod target;
-mod unique;
+
+mod index;
+
 mod upsert;
+
+mod count;
+
+mod unique;
+
+mod filter;
+
+mod set;
+
+mod produce;
+
+pub mod custom;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,11 +29,14 @@ use penstock_crds::{
     pipeline::{self as object, Mode, SinkKind, StageBody, ValidatedPipeline},
 };
 
-use self::{condition::Guarded, custom::Registry, operand::Operand, target::Target};
+use self::{
+    count::Count, custom::Registry, filter::Filter, index::Index, operand::Operand,
+    produce::Produce, set::Set, target::Target, unique::Unique, upsert::Upsert,
+};
 use crate::{
     chain::lane::{Entry, Lane, Locality},
     publish::{PRODUCER, Publisher},
-    sinks::{self, Sink},
+    sinks::Sink,
     stage::{Needs, Stage},
 };
 
@@ -101,7 +112,11 @@ pub fn build(pipeline: &ValidatedPipeline, ports: &Ports) -> Result<Vec<Lane>, V
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() { Ok(lanes) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(lanes)
+    } else {
+        Err(faults)
+    }
 }
 
 struct Builder<'a> {
@@ -134,60 +149,38 @@ impl Builder<'_> {
             (Some(id), _) => {
                 let sink = self.pipeline.sink(id);
                 let slow = sink.body.kind() == SinkKind::Elasticsearch;
-                (sink.name.shared(), if slow { SLOW_DEADLINE } else { STORE_DEADLINE })
+                (
+                    sink.name.shared(),
+                    if slow { SLOW_DEADLINE } else { STORE_DEADLINE },
+                )
             }
             (None, StageBody::Produce(_)) => (Arc::from(PRODUCER), SLOW_DEADLINE),
             (None, _) => (stage.name.shared(), SLOW_DEADLINE),
         }
     }
 
-    fn stage(
-        &self,
-        name: &Arc<str>,
-        stage: &object::Stage,
-    ) -> Result<Box<dyn Stage>, BuildFault> {
-        let needs = if stage.reads_body() { Needs::Body } else { Needs::Record };
-        let operand = |field: &str, text: &Expression| Operand::new(field, text);
+    fn stage(&self, name: &Arc<str>, stage: &object::Stage) -> Result<Box<dyn Stage>, BuildFault> {
+        let needs = if stage.reads_body() {
+            Needs::Body
+        } else {
+            Needs::Record
+        };
         Ok(match &stage.body {
-            StageBody::Index(body) => Box::new(index::Index {
-                target: self.target(name, body.sink)?,
-                pattern: body.index.clone(),
-                id: operand("id", &body.id),
-            }),
-            StageBody::Upsert(body) => Box::new(upsert::Upsert {
-                target: self.target(name, body.sink)?,
-                collection: body.collection.shared(),
-                id: operand("id", &body.id),
-                changes: body.changes.iter().map(|change| template(change)).collect(),
-                guard: guard(body.guard),
-                returning: body.returning.as_ref().map(|field| field.shared()),
-                needs,
-            }),
-            StageBody::Count(body) => Box::new(count::Count {
-                target: self.target(name, body.sink)?,
-                collection: body.collection.shared(),
-                id: operand("id", &body.id),
-                amounts: body.amounts.iter().map(|amount| counter(amount)).collect(),
-                needs,
-            }),
-            StageBody::Unique(body) => Box::new(unique::Unique {
-                target: self.target(name, body.sink)?,
-                set: operand("set", &body.set),
-                member: operand("member", &body.member),
-                window: body.window,
-                needs,
-            }),
-            StageBody::Filter(body) => {
-                Box::new(filter::Filter { keep: operand("keep", &body.keep), needs })
+            StageBody::Index(body) => Box::new(Index::new(self.target(name, body.sink)?, body)),
+            StageBody::Upsert(body) => {
+                Box::new(Upsert::new(self.target(name, body.sink)?, body, needs))
             }
-            StageBody::Set(body) => {
-                let field = |field: &object::SetField| {
-                    let operand = operand(&format!("fields.{}", field.name), &field.value);
-                    (field.name.shared(), operand)
-                };
-                Box::new(set::Set { fields: body.fields.iter().map(field).collect(), needs })
+            StageBody::Count(body) => {
+                Box::new(Count::new(self.target(name, body.sink)?, body, needs))
             }
-            StageBody::Produce(body) => Box::new(self.produce(name, body, needs)?),
+            StageBody::Unique(body) => {
+                Box::new(Unique::new(self.target(name, body.sink)?, body, needs))
+            }
+            StageBody::Filter(body) => Box::new(Filter::new(body, needs)),
+            StageBody::Set(body) => Box::new(Set::new(body, needs)),
+            StageBody::Produce(body) => {
+                Box::new(Produce::new(name, self.publisher(name)?, body, needs))
+            }
             StageBody::Custom(body) => self.custom(name, body)?,
             other => {
                 let (stage, kind) = (Arc::clone(name), other.kind().field());
@@ -199,34 +192,21 @@ impl Builder<'_> {
     fn target(&self, stage: &Arc<str>, id: object::SinkId) -> Result<Target, BuildFault> {
         let (stage, name) = (Arc::clone(stage), self.pipeline.sink(id).name.shared());
         match self.ports.sinks.get(&name) {
-            Some(sink) => Ok(Target { stage, name, sink: Arc::clone(sink) }),
+            Some(sink) => Ok(Target {
+                stage,
+                name,
+                sink: Arc::clone(sink),
+            }),
             None => Err(BuildFault::Unconnected { stage, sink: name }),
         }
     }
 
-    fn produce(
-        &self,
-        name: &Arc<str>,
-        body: &object::ProduceStage,
-        needs: Needs,
-    ) -> Result<produce::Produce, BuildFault> {
-        let Some(publisher) = &self.ports.publisher else {
-            let (stage, sink) = (Arc::clone(name), Arc::from(PRODUCER));
-            return Err(BuildFault::Unconnected { stage, sink });
+    fn publisher(&self, stage: &Arc<str>) -> Result<Arc<dyn Publisher>, BuildFault> {
+        let unconnected = || BuildFault::Unconnected {
+            stage: Arc::clone(stage),
+            sink: Arc::from(PRODUCER),
         };
-        let header = |header: &object::ProducedHeader| {
-            let field = format!("headers.{}", header.name);
-            (header.name.shared(), Operand::new(&field, &header.value))
-        };
-        Ok(produce::Produce {
-            stage: Arc::clone(name),
-            publisher: Arc::clone(publisher),
-            topic: body.topic.shared(),
-            key: body.key.as_ref().map(|key| Operand::new("key", key)),
-            value: body.value.as_ref().map(|value| Operand::new("value", value)),
-            headers: body.headers.iter().map(header).collect(),
-            needs,
-        })
+        self.ports.publisher.clone().ok_or_else(unconnected)
     }
 
     fn custom(
@@ -237,56 +217,20 @@ impl Builder<'_> {
         let (stage, name) = (Arc::clone(stage), body.name.as_str().to_owned());
         match self.ports.registry.make(&name, body.config.clone()) {
             Some(Ok(made)) => Ok(made),
-            Some(Err(reason)) => Err(BuildFault::CustomConfig { stage, name, reason }),
+            Some(Err(reason)) => Err(BuildFault::CustomConfig {
+                stage,
+                name,
+                reason,
+            }),
             None => {
                 let known = self.ports.registry.names().collect::<Vec<_>>().join(", ");
-                let known = if known.is_empty() { "none".to_owned() } else { known };
+                let known = if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known
+                };
                 Err(BuildFault::UnknownCustom { stage, name, known })
             }
         }
-    }
-}
-
-fn template(change: &object::Change) -> Guarded<upsert::Template> {
-    let field = format!("changes.{}", change.field);
-    let operand = |text: &Expression| Operand::new(&field, text);
-    Guarded {
-        when: change.when.as_ref().map(|when| Operand::new(&format!("{field}.when"), when)),
-        part: upsert::Template {
-            field: change.field.shared(),
-            operator: operator(change.operator),
-            value: change.value.as_ref().map(operand),
-        },
-    }
-}
-
-fn counter(amount: &object::Amount) -> Guarded<count::Counter> {
-    let field = format!("amounts.{}", amount.field);
-    Guarded {
-        when: amount.when.as_ref().map(|when| Operand::new(&format!("{field}.when"), when)),
-        part: count::Counter {
-            field: amount.field.shared(),
-            amount: Operand::new(&field, &amount.value),
-        },
-    }
-}
-
-fn guard(guard: object::Guard) -> sinks::Guard {
-    match guard {
-        object::Guard::Offset => sinks::Guard::Offset,
-        object::Guard::LastWriter => sinks::Guard::LastWriter,
-    }
-}
-
-fn operator(operator: object::Operator) -> sinks::Operator {
-    match operator {
-        object::Operator::Set => sinks::Operator::Set,
-        object::Operator::SetOnInsert => sinks::Operator::SetOnInsert,
-        object::Operator::Inc => sinks::Operator::Inc,
-        object::Operator::Min => sinks::Operator::Min,
-        object::Operator::Max => sinks::Operator::Max,
-        object::Operator::Push => sinks::Operator::Push,
-        object::Operator::AddToSet => sinks::Operator::AddToSet,
-        object::Operator::Unset => sinks::Operator::Unset,
     }
 }

@@ -29,7 +29,10 @@ impl ActiveBudget {
         let permits = usize::try_from(units).map_or(Semaphore::MAX_PERMITS, |units| {
             units.min(Semaphore::MAX_PERMITS)
         });
-        Self { semaphore: Semaphore::new(permits), units }
+        Self {
+            semaphore: Semaphore::new(permits),
+            units,
+        }
     }
 
     /// The whole budget, bytes.
@@ -55,9 +58,14 @@ impl ActiveBudget {
     pub async fn reserve(&self, estimate: u64) -> Result<Reservation<'_>, StageError> {
         let units = u32::try_from(estimate.div_ceil(UNIT)).unwrap_or(u32::MAX);
         if units > self.units {
-            return Err(StageError::TooComplex { estimate, budget: self.bytes() });
+            return Err(StageError::TooComplex {
+                estimate,
+                budget: self.bytes(),
+            });
         }
         let permit = self.semaphore.acquire_many(units).await;
-        Ok(Reservation { _permit: permit.expect("the semaphore is never closed") })
+        Ok(Reservation {
+            _permit: permit.expect("the semaphore is never closed"),
+        })
     }
 }

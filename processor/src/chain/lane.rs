@@ -71,8 +71,15 @@ impl Lane {
     /// Local when every stage is: such a lane is bound by cores, any other by what it waits for.
     #[must_use]
     pub fn locality(&self) -> Locality {
-        let local = self.entries.iter().all(|entry| entry.locality == Locality::Local);
-        if local { Locality::Local } else { Locality::Remote }
+        let local = self
+            .entries
+            .iter()
+            .all(|entry| entry.locality == Locality::Local);
+        if local {
+            Locality::Local
+        } else {
+            Locality::Remote
+        }
     }
 
     /// Names of the stages in order.
@@ -83,6 +90,8 @@ impl Lane {
 
 impl From<Entry> for Lane {
     fn from(entry: Entry) -> Self {
-        Self { entries: vec![entry] }
+        Self {
+            entries: vec![entry],
+        }
     }
 }

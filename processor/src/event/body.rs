@@ -50,7 +50,10 @@ pub(super) enum Node {
     Object(Span),
 }
 
-const _: () = assert!(size_of::<Node>() == 16, "the estimate counts 16 bytes a node");
+const _: () = assert!(
+    size_of::<Node>() == 16,
+    "the estimate counts 16 bytes a node"
+);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Slice {
@@ -88,7 +91,10 @@ impl Body {
     pub fn parse(record: Arc<Record>, estimate: Estimate) -> Result<Self, DecodeError> {
         let tape = match record.value() {
             Some(text) => parse::tape(text, estimate)?,
-            None => Tape { nodes: vec![Node::Null], unescaped: String::new() },
+            None => Tape {
+                nodes: vec![Node::Null],
+                unescaped: String::new(),
+            },
         };
         Ok(Self { record, tape })
     }

@@ -45,7 +45,10 @@ impl Context {
     /// # Errors
     /// When the context would grow beyond [`MAX_CONTEXT_BYTES`]; it is then as it was.
     pub fn put(&mut self, name: &str, value: Value) -> Result<(), ContextFull> {
-        let replaced = self.values.get(name).map_or(0, |old| entry_bytes(name, old));
+        let replaced = self
+            .values
+            .get(name)
+            .map_or(0, |old| entry_bytes(name, old));
         let bytes = self.bytes - replaced + entry_bytes(name, &value);
         if bytes > MAX_CONTEXT_BYTES {
             return Err(ContextFull { bytes });
@@ -64,9 +67,10 @@ fn heap_bytes(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         Value::String(text) => text.len(),
-        Value::Array(items) => {
-            items.iter().map(|item| size_of::<Value>() + heap_bytes(item)).sum()
-        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| size_of::<Value>() + heap_bytes(item))
+            .sum(),
         Value::Object(members) => {
             let leaves = (members.len() / LEAF_FILL + 1) * LEAF_BYTES;
             let inside = |(name, value): (&String, &Value)| name.len() + heap_bytes(value);

@@ -33,10 +33,17 @@ impl Estimate {
     #[must_use]
     pub fn scan(text: &[u8]) -> Self {
         let counts = Counts::of(text);
-        let (escaped, longest_escaped) =
-            if counts.backslashes == 0 { (0, 0) } else { escaped_strings(text) };
+        let (escaped, longest_escaped) = if counts.backslashes == 0 {
+            (0, 0)
+        } else {
+            escaped_strings(text)
+        };
         let nodes = 1 + counts.commas + counts.openings + counts.colons;
-        Self { nodes: nodes.min(text.len() + 1), escaped, longest_escaped }
+        Self {
+            nodes: nodes.min(text.len() + 1),
+            escaped,
+            longest_escaped,
+        }
     }
 
     /// Upper bound in bytes of the heap held while and after parsing.
@@ -51,16 +58,17 @@ impl Estimate {
     }
 
     /// Upper bound in bytes of the same text as values of the CEL interpreter, for the lanes that
-    /// use it: a map entry costs at most two buckets of 49 bytes and two strings, each with 64
-    /// bytes of headers, so 226 bytes for two nodes; the smallest map is 288 bytes.
+    /// use it. Text is borrowed. A list element is a pointer of 16 bytes to a box of at most 64; a
+    /// map entry costs at most two buckets of 49 bytes beside its box, for two nodes; the smallest
+    /// map, of four buckets, is 272 bytes, for at least three nodes.
     #[must_use]
-    pub fn interpreted_bytes(&self, length: usize) -> u64 {
-        with_slack(self.nodes * CEL_BYTES_PER_NODE + length) as u64
+    pub fn interpreted_bytes(&self) -> u64 {
+        with_slack(self.nodes * CEL_BYTES_PER_NODE) as u64
     }
 }
 
 /// See [`Estimate::interpreted_bytes`].
-const CEL_BYTES_PER_NODE: usize = 128;
+const CEL_BYTES_PER_NODE: usize = 112;
 
 fn with_slack(bytes: usize) -> usize {
     bytes + bytes / CLASS_SLACK_DIVISOR

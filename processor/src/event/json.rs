@@ -65,12 +65,17 @@ impl<'a> Json<'a> {
     /// A member of an object; of doubled names the last, as other readers of JSON do.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Json<'a>> {
-        let Node::Object(span) = self.tape.nodes[self.at] else { return None };
+        let Node::Object(span) = self.tape.nodes[self.at] else {
+            return None;
+        };
         let mut at = self.at + 1;
         let mut found = None;
         for _ in 0..span.members {
             if self.string_bytes(at) == name.as_bytes() {
-                found = Some(Json { at: at + 1, ..*self });
+                found = Some(Json {
+                    at: at + 1,
+                    ..*self
+                });
             }
             at = self.behind(at + 1);
         }
@@ -80,7 +85,9 @@ impl<'a> Json<'a> {
     /// Follows names from object to object.
     #[must_use]
     pub fn path<S: AsRef<str>>(&self, names: &[S]) -> Option<Json<'a>> {
-        names.iter().try_fold(*self, |value, name| value.get(name.as_ref()))
+        names
+            .iter()
+            .try_fold(*self, |value, name| value.get(name.as_ref()))
     }
 
     /// A copy that owns everything.
@@ -103,7 +110,14 @@ impl<'a> Json<'a> {
     }
 
     fn members(&self, span: Span) -> Members<'a> {
-        Members { json: Json { at: self.at + 1, ..*self }, left: span.members, of: *self }
+        Members {
+            json: Json {
+                at: self.at + 1,
+                ..*self
+            },
+            left: span.members,
+            of: *self,
+        }
     }
 
     /// Index of the first node behind the value at `at`.
@@ -116,9 +130,8 @@ impl<'a> Json<'a> {
 
     /// Bytes of the string at `at`; of anything else none.
     fn string_bytes(&self, at: usize) -> &'a [u8] {
-        let cut = |bytes: &'a [u8], slice: Slice| {
-            &bytes[slice.start as usize..][..slice.length as usize]
-        };
+        let cut =
+            |bytes: &'a [u8], slice: Slice| &bytes[slice.start as usize..][..slice.length as usize];
         match self.tape.nodes[at] {
             Node::Text(slice) => cut(self.text, slice),
             Node::Unescaped(slice) => cut(self.tape.unescaped.as_bytes(), slice),
@@ -130,7 +143,9 @@ impl<'a> Json<'a> {
 /// No payload in a log, so none in `Debug` either.
 impl fmt::Debug for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Json").field("at", &self.at).finish_non_exhaustive()
+        f.debug_struct("Json")
+            .field("at", &self.at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -156,5 +171,9 @@ impl<'a> Iterator for Members<'a> {
         }
         self.json.at = value.behind(value.at);
         Some((name, value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
     }
 }

@@ -43,8 +43,9 @@ pub(super) fn tape(text: &[u8], estimate: Estimate) -> Result<Tape, DecodeError>
     if text.is_empty() {
         return Err(DecodeError::Empty);
     }
-    let text = std::str::from_utf8(text)
-        .map_err(|error| DecodeError::NotUtf8 { offset: error.valid_up_to() })?;
+    let text = std::str::from_utf8(text).map_err(|error| DecodeError::NotUtf8 {
+        offset: error.valid_up_to(),
+    })?;
     let mut builder = Builder {
         start: text.as_ptr().addr(),
         tape: Tape {
@@ -54,15 +55,19 @@ pub(super) fn tape(text: &[u8], estimate: Estimate) -> Result<Tape, DecodeError>
         too_deep: false,
     };
     let mut parser = sonic_rs::Deserializer::from_str(text);
-    let parsed = Subtree { builder: &mut builder, depth: 0 }
-        .deserialize(&mut parser)
-        .and_then(|()| parser.end());
+    let parsed = Subtree {
+        builder: &mut builder,
+        depth: 0,
+    }
+    .deserialize(&mut parser)
+    .and_then(|()| parser.end());
     match parsed {
         Ok(()) => Ok(builder.tape),
         Err(_) if builder.too_deep => Err(DecodeError::TooDeep),
-        Err(error) => {
-            Err(DecodeError::Syntax { offset: error.offset().min(text.len()), length: text.len() })
-        }
+        Err(error) => Err(DecodeError::Syntax {
+            offset: error.offset().min(text.len()),
+            length: text.len(),
+        }),
     }
 }
 
@@ -80,13 +85,19 @@ impl Builder {
 
     fn push_borrowed(&mut self, text: &str) {
         let start = narrow(text.as_ptr().addr() - self.start);
-        self.push(Node::Text(Slice { start, length: narrow(text.len()) }));
+        self.push(Node::Text(Slice {
+            start,
+            length: narrow(text.len()),
+        }));
     }
 
     fn push_copied(&mut self, text: &str) {
         let start = narrow(self.tape.unescaped.len());
         self.tape.unescaped.push_str(text);
-        self.push(Node::Unescaped(Slice { start, length: narrow(text.len()) }));
+        self.push(Node::Unescaped(Slice {
+            start,
+            length: narrow(text.len()),
+        }));
     }
 
     fn open(&mut self) -> usize {
@@ -95,7 +106,10 @@ impl Builder {
     }
 
     fn span(&self, members: u32) -> Span {
-        Span { members, end: narrow(self.tape.nodes.len()) }
+        Span {
+            members,
+            end: narrow(self.tape.nodes.len()),
+        }
     }
 }
 
@@ -115,7 +129,10 @@ impl Subtree<'_> {
             self.builder.too_deep = true;
             return Err(E::custom("too deep"));
         }
-        Ok(Subtree { builder: self.builder, depth: self.depth + 1 })
+        Ok(Subtree {
+            builder: self.builder,
+            depth: self.depth + 1,
+        })
     }
 }
 
@@ -150,7 +167,8 @@ impl<'de> Visitor<'de> for Subtree<'_> {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.builder.push(i64::try_from(value).map_or(Node::Unsigned(value), Node::Int));
+        self.builder
+            .push(i64::try_from(value).map_or(Node::Unsigned(value), Node::Int));
         Ok(())
     }
 
@@ -182,7 +200,12 @@ impl<'de> Visitor<'de> for Subtree<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
         let opened = self.builder.open();
         let mut count = 0;
-        while members.next_key_seed(Key { builder: self.builder })?.is_some() {
+        while members
+            .next_key_seed(Key {
+                builder: self.builder,
+            })?
+            .is_some()
+        {
             members.next_value_seed(self.deeper()?)?;
             count += 1;
         }

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    chain::Failure,
     event::Event,
+    failure::Failure,
     publish::{Header, Message, text},
     stage::StageError,
 };
@@ -42,30 +42,58 @@ pub fn letter<'a>(
     let mut headers = added(event, failure, attempts);
     let (key, value) = match content {
         Content::Whole => {
-            let own = record.headers().filter(|(name, _)| !name.starts_with(PREFIX));
+            let own = record
+                .headers()
+                .filter(|(name, _)| !name.starts_with(PREFIX));
             headers.extend(own.map(|(name, value)| (name.into(), value.map(Cow::Borrowed))));
-            (record.key().map(Cow::Borrowed), record.value().map(Cow::Borrowed))
+            (
+                record.key().map(Cow::Borrowed),
+                record.value().map(Cow::Borrowed),
+            )
         }
         Content::Reference => {
             headers.push(("penstock-dead-reference".into(), text("true")));
             (None, None)
         }
     };
-    Message { topic, key, value, headers }
+    Message {
+        topic,
+        key,
+        value,
+        headers,
+    }
 }
 
 fn added<'a>(event: &'a Event, failure: &'a Failure, attempts: u32) -> Vec<Header<'a>> {
     let provenance = event.provenance();
     let topic = Some(Cow::Borrowed(provenance.topic.as_bytes()));
     vec![
-        ("penstock-dead-generation".into(), text(provenance.generation)),
+        (
+            "penstock-dead-generation".into(),
+            text(provenance.generation),
+        ),
         ("penstock-dead-topic".into(), topic),
-        ("penstock-dead-partition".into(), text(provenance.position.partition.partition)),
-        ("penstock-dead-offset".into(), text(provenance.position.offset)),
-        ("penstock-dead-timestamp".into(), text(event.record().timestamp_ms())),
-        ("penstock-dead-stage".into(), Some(Cow::Borrowed(failure.stage.as_bytes()))),
+        (
+            "penstock-dead-partition".into(),
+            text(provenance.position.partition.partition),
+        ),
+        (
+            "penstock-dead-offset".into(),
+            text(provenance.position.offset),
+        ),
+        (
+            "penstock-dead-timestamp".into(),
+            text(event.record().timestamp_ms()),
+        ),
+        (
+            "penstock-dead-stage".into(),
+            Some(Cow::Borrowed(failure.stage.as_bytes())),
+        ),
         ("penstock-dead-class".into(), text(class(&failure.error))),
-        ("penstock-dead-reason".into(), text(cut(&failure.error.to_string()))),
+        (
+            "penstock-dead-reason".into(),
+            text(cut(&failure.error.to_string())),
+        ),
         ("penstock-dead-attempts".into(), text(attempts)),
     ]
 }

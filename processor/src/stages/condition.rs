@@ -19,7 +19,10 @@ impl<T> Guarded<T> {
     ) -> Result<Vec<R>, StageError> {
         let mut selected = Vec::with_capacity(parts.len());
         for Self { when, part } in parts {
-            if when.as_ref().map_or(Ok(true), |when| when.condition(event))? {
+            if when
+                .as_ref()
+                .map_or(Ok(true), |when| when.condition(event))?
+            {
                 selected.push(evaluate(part, event)?);
             }
         }

@@ -1,7 +1,9 @@
 //! `count`: adds to the counters of one document.
-//! Layer: core
+//! Layer: shell
 
 use std::{sync::Arc, time::Instant};
+
+use penstock_crds::pipeline::{Amount, CountStage};
 
 use super::{condition::Guarded, operand::Operand, target::Target};
 use crate::{
@@ -12,32 +14,58 @@ use crate::{
 
 /// The stage.
 pub(super) struct Count {
-    pub(super) target: Target,
-    pub(super) collection: Arc<str>,
-    pub(super) id: Operand,
-    pub(super) amounts: Vec<Guarded<Counter>>,
-    pub(super) needs: Needs,
+    target: Target,
+    collection: Arc<str>,
+    id: Operand,
+    amounts: Vec<Guarded<Counter>>,
+    needs: Needs,
 }
 
 /// A counter and what is added to it.
-pub(super) struct Counter {
-    pub(super) field: Arc<str>,
-    pub(super) amount: Operand,
+struct Counter {
+    field: Arc<str>,
+    amount: Operand,
 }
 
 impl Counter {
+    fn guarded(amount: &Amount) -> Guarded<Self> {
+        let field = format!("amounts.{}", amount.field);
+        let condition = |when| Operand::new(&format!("{field}.when"), when);
+        Guarded {
+            when: amount.when.as_ref().map(condition),
+            part: Self {
+                field: amount.field.shared(),
+                amount: Operand::new(&field, &amount.value),
+            },
+        }
+    }
+
     fn evaluate(&self, event: &Event) -> Result<(Arc<str>, i64), StageError> {
         Ok((Arc::clone(&self.field), self.amount.integer(event)?))
     }
 }
 
 impl Count {
+    pub(super) fn new(target: Target, body: &CountStage, needs: Needs) -> Self {
+        Self {
+            target,
+            collection: body.collection.shared(),
+            id: Operand::new("id", &body.id),
+            amounts: body.amounts.iter().map(Counter::guarded).collect(),
+            needs,
+        }
+    }
+
     /// `None` when every amount is left out.
     fn action(&self, event: &Event) -> Result<Option<Action>, StageError> {
         let id = self.id.id(event)?;
         let amounts = Guarded::select(&self.amounts, event, Counter::evaluate)?;
         let collection = Arc::clone(&self.collection);
-        Ok((!amounts.is_empty()).then_some(Action::Count { collection, id, amounts }))
+        Ok((!amounts.is_empty()).then_some(Action::Count {
+            collection,
+            id,
+            amounts,
+        }))
     }
 
     async fn add(&self, event: &Event, action: Action, deadline: Instant) -> StageResult {

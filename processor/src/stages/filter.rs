@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use penstock_crds::pipeline::FilterStage;
+
 use super::operand::Operand;
 use crate::{
     event::Event,
@@ -11,8 +13,17 @@ use crate::{
 
 /// The stage.
 pub(super) struct Filter {
-    pub(super) keep: Operand,
-    pub(super) needs: Needs,
+    keep: Operand,
+    needs: Needs,
+}
+
+impl Filter {
+    pub(super) fn new(body: &FilterStage, needs: Needs) -> Self {
+        Self {
+            keep: Operand::new("keep", &body.keep),
+            needs,
+        }
+    }
 }
 
 impl Stage for Filter {

@@ -1,9 +1,9 @@
 //! `index`: stores the event's document once, by event id; a true duplicate finishes early.
-//! Layer: core
+//! Layer: shell
 
 use std::time::Instant;
 
-use penstock_crds::index_pattern::IndexPattern;
+use penstock_crds::{index_pattern::IndexPattern, pipeline::IndexStage};
 
 use super::{operand::Operand, target::Target};
 use crate::{
@@ -14,12 +14,21 @@ use crate::{
 
 /// The stage.
 pub(super) struct Index {
-    pub(super) target: Target,
-    pub(super) pattern: IndexPattern,
-    pub(super) id: Operand,
+    target: Target,
+    pattern: IndexPattern,
+    id: Operand,
 }
 
 impl Index {
+    pub(super) fn new(target: Target, body: &IndexStage) -> Self {
+        let id = Operand::new("id", &body.id);
+        Self {
+            target,
+            pattern: body.index.clone(),
+            id,
+        }
+    }
+
     /// The document is the record's value as it was written, once it is known to be an object.
     fn action(&self, event: &Event) -> Result<Action, StageError> {
         let id = self.id.id(event)?;
@@ -29,7 +38,11 @@ impl Index {
         }
         let index = self.pattern.resolve(event.record().timestamp_ms());
         let document = event.record().value().unwrap_or_default().to_vec();
-        Ok(Action::Create { index, id, document })
+        Ok(Action::Create {
+            index,
+            id,
+            document,
+        })
     }
 
     async fn store(&self, event: &Event, action: Action, deadline: Instant) -> StageResult {

@@ -40,7 +40,11 @@ impl Operand {
             Form::Cel(program) => Some(Interpreter::new(Arc::clone(program))),
             _ => None,
         };
-        Self { field: field.into(), expression: expression.clone(), interpreter }
+        Self {
+            field: field.into(),
+            expression: expression.clone(),
+            interpreter,
+        }
     }
 
     /// Whether evaluating it looks at the decoded body.
@@ -123,14 +127,21 @@ impl Operand {
     /// When the result is missing or has no form in JSON.
     pub fn json(&self, event: &Event) -> Result<Value, StageError> {
         let found = self.find(event)?;
-        found.to_json().map_err(|other| self.illegal(&other, "any JSON value"))
+        found
+            .to_json()
+            .map_err(|other| self.illegal(&other, "any JSON value"))
     }
 
     /// A record error at this place.
     pub(super) fn error(&self, reason: &str) -> StageError {
         let text = self.expression.text();
-        let shown = text.char_indices().nth(SHOWN).map_or(text, |(end, _)| &text[..end]);
-        StageError::Record { reason: format!("{} `{shown}`: {reason}", self.field) }
+        let shown = text
+            .char_indices()
+            .nth(SHOWN)
+            .map_or(text, |(end, _)| &text[..end]);
+        StageError::Record {
+            reason: format!("{} `{shown}`: {reason}", self.field),
+        }
     }
 
     fn illegal(&self, found: &Scalar<'_>, legal: &str) -> StageError {
@@ -141,14 +152,20 @@ impl Operand {
         let reads_body = self.expression.roots().event;
         // A broken body is reported with the place that wanted it.
         let body = if reads_body {
-            Some(event.body().map_err(|error| self.error(&error.to_string()))?)
+            Some(
+                event
+                    .body()
+                    .map_err(|error| self.error(&error.to_string()))?,
+            )
         } else {
             None
         };
         Ok(match self.expression.form() {
             Form::Integer(value) => Found::Int(*value),
             Form::Text(text) => Found::Text(text),
-            Form::Has(path) => Found::Bool(!matches!(found::look_up(path, event, body), Found::Missing)),
+            Form::Has(path) => {
+                Found::Bool(!matches!(found::look_up(path, event, body), Found::Missing))
+            }
             Form::Path(path) => found::look_up(path, event, body),
             _ => self.interpret(event, body)?,
         })
@@ -162,6 +179,9 @@ impl Operand {
         let Some(interpreter) = &self.interpreter else {
             return Err(self.error("cannot be evaluated by this version"));
         };
-        interpreter.run(event, body).map(Found::Cel).map_err(|fault| self.error(&fault.to_string()))
+        interpreter
+            .run(event, body)
+            .map(Found::Cel)
+            .map_err(|fault| self.error(&fault.to_string()))
     }
 }

@@ -3,6 +3,8 @@
 
 use std::{sync::Arc, time::Instant};
 
+use penstock_crds::pipeline::SetStage;
+
 use super::operand::Operand;
 use crate::{
     event::Event,
@@ -12,11 +14,22 @@ use crate::{
 /// The stage.
 pub(super) struct Set {
     /// In the order written; a later one sees the earlier ones.
-    pub(super) fields: Vec<(Arc<str>, Operand)>,
-    pub(super) needs: Needs,
+    fields: Vec<(Arc<str>, Operand)>,
+    needs: Needs,
 }
 
 impl Set {
+    pub(super) fn new(body: &SetStage, needs: Needs) -> Self {
+        let fields = body.fields.iter().map(|field| {
+            let operand = Operand::new(&format!("fields.{}", field.name), &field.value);
+            (field.name.shared(), operand)
+        });
+        Self {
+            fields: fields.collect(),
+            needs,
+        }
+    }
+
     fn fill(&self, event: &mut Event) -> StageResult {
         for (name, operand) in &self.fields {
             let value = operand.json(event)?;

@@ -1,5 +1,5 @@
 //! Where a stage's effects go: one sink, seen from one stage.
-//! Layer: core
+//! Layer: shell
 
 use std::{sync::Arc, time::Instant};
 
@@ -26,7 +26,14 @@ impl Target {
     ) -> Result<Reply, StageError> {
         let (stage, provenance) = (Arc::clone(&self.stage), event.provenance().clone());
         self.sink
-            .submit(Effect { stage, provenance, action }, deadline)
+            .submit(
+                Effect {
+                    stage,
+                    provenance,
+                    action,
+                },
+                deadline,
+            )
             .await
             .map_err(|error| StageError::from_sink(&self.name, &error))
     }
@@ -41,6 +48,9 @@ impl Target {
             Reply::Member { .. } => "a membership",
         };
         let reason = format!("answered {kind}, which is no answer to this kind of effect");
-        StageError::Sink { sink: Arc::clone(&self.name), reason }
+        StageError::Sink {
+            sink: Arc::clone(&self.name),
+            reason,
+        }
     }
 }

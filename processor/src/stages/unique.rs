@@ -1,11 +1,11 @@
 //! `unique`: adds a member to the set of its time window.
-//! Layer: core
+//! Layer: shell
 
 use std::time::Instant;
 
 use penstock_crds::{
     civil::{Civil, iso_week},
-    pipeline::Window,
+    pipeline::{UniqueStage, Window},
 };
 
 use super::{operand::Operand, target::Target};
@@ -17,19 +17,34 @@ use crate::{
 
 /// The stage.
 pub(super) struct Unique {
-    pub(super) target: Target,
-    pub(super) set: Operand,
-    pub(super) member: Operand,
-    pub(super) window: Window,
-    pub(super) needs: Needs,
+    target: Target,
+    set: Operand,
+    member: Operand,
+    window: Window,
+    needs: Needs,
 }
 
 impl Unique {
+    pub(super) fn new(target: Target, body: &UniqueStage, needs: Needs) -> Self {
+        let set = Operand::new("set", &body.set);
+        let member = Operand::new("member", &body.member);
+        Self {
+            target,
+            set,
+            member,
+            window: body.window,
+            needs,
+        }
+    }
+
     fn action(&self, event: &Event) -> Result<Action, StageError> {
         let set = self.set.id(event)?;
         let member = self.member.member(event)?;
         let window = window_name(self.window, event.record().timestamp_ms());
-        Ok(Action::Unique { set: format!("{set}:{window}"), member })
+        Ok(Action::Unique {
+            set: format!("{set}:{window}"),
+            member,
+        })
     }
 
     async fn add(&self, event: &Event, action: Action, deadline: Instant) -> StageResult {
@@ -58,7 +73,12 @@ impl Stage for Unique {
 /// so that a repeat finds the same window.
 fn window_name(window: Window, timestamp_ms: i64) -> String {
     let timestamp_ms = timestamp_ms.max(0);
-    let Civil { year, month, day, hour } = Civil::from_timestamp_ms(timestamp_ms);
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+    } = Civil::from_timestamp_ms(timestamp_ms);
     match window {
         Window::Hour => format!("{year:04}-{month:02}-{day:02}T{hour:02}"),
         Window::Day => format!("{year:04}-{month:02}-{day:02}"),
@@ -82,9 +102,18 @@ mod tests {
                 .map(|window| window_name(window, seconds * MS))
         };
         // 2026-11-21T13:45:00Z, a Saturday.
-        assert_eq!(names(1_795_268_700), ["2026-11-21T13", "2026-11-21", "2026-W47", "2026-11"]);
+        assert_eq!(
+            names(1_795_268_700),
+            ["2026-11-21T13", "2026-11-21", "2026-W47", "2026-11"]
+        );
         // 2027-01-01 is a Friday and belongs to the last week of 2026.
-        assert_eq!(names(1_798_761_600), ["2027-01-01T00", "2027-01-01", "2026-W53", "2027-01"]);
-        assert_eq!(names(-1), ["1970-01-01T00", "1970-01-01", "1970-W01", "1970-01"]);
+        assert_eq!(
+            names(1_798_761_600),
+            ["2027-01-01T00", "2027-01-01", "2026-W53", "2027-01"]
+        );
+        assert_eq!(
+            names(-1),
+            ["1970-01-01T00", "1970-01-01", "1970-W01", "1970-01"]
+        );
     }
 }

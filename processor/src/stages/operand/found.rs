@@ -106,18 +106,22 @@ impl Found<'_> {
 /// Follows a plain path; the body is there when the path starts at it.
 pub(super) fn look_up<'e>(path: &'e Path, event: &'e Event, body: Option<Json<'e>>) -> Found<'e> {
     match path {
-        Path::Event(names) => {
-            body.and_then(|body| body.path(names)).map_or(Found::Missing, Found::Body)
-        }
+        Path::Event(names) => body
+            .and_then(|body| body.path(names))
+            .map_or(Found::Missing, Found::Body),
         Path::Context(names) => in_context(names, event.context()),
         Path::Record(field) => in_record(field, event),
     }
 }
 
 fn in_context<'e>(names: &[Box<str>], context: &'e Map<String, Value>) -> Found<'e> {
-    let Some((first, rest)) = names.split_first() else { return Found::WholeContext(context) };
+    let Some((first, rest)) = names.split_first() else {
+        return Found::WholeContext(context);
+    };
     rest.iter()
-        .try_fold(context.get(&**first), |value, name| Some(value?.as_object()?.get(&**name)))
+        .try_fold(context.get(&**first), |value, name| {
+            Some(value?.as_object()?.get(&**name))
+        })
         .flatten()
         .map_or(Found::Missing, Found::Context)
 }
@@ -140,11 +144,13 @@ fn in_record<'e>(field: &RecordField, event: &'e Event) -> Found<'e> {
 }
 
 /// Headers as an object: of doubled names the first; null for a value that is null or not UTF-8.
-pub(super) fn headers(record: &Record) -> Map<String, Value> {
+fn headers(record: &Record) -> Map<String, Value> {
     let mut object = Map::new();
     for (name, value) in record.headers() {
         let text = value.and_then(|bytes| std::str::from_utf8(bytes).ok());
-        object.entry(name).or_insert_with(|| text.map_or(Value::Null, Value::from));
+        object
+            .entry(name)
+            .or_insert_with(|| text.map_or(Value::Null, Value::from));
     }
     object
 }

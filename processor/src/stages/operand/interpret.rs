@@ -8,14 +8,14 @@ use std::{
 
 use cel::{
     Context, Env, ExecutionError, Program,
-    objects::{Key, Value as Cel},
+    common::types::{
+        CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt,
+    },
+    objects::Value as Cel,
 };
-use serde_json::Value;
+use serde_json::{Number, Value};
 
-use super::{
-    found::headers,
-    uses::Uses,
-};
+use super::uses::Uses;
 use crate::event::{
     Event,
     json::{Json, JsonKind},
@@ -59,101 +59,137 @@ impl Interpreter {
     pub(super) fn new(program: Arc<Program>) -> Self {
         let uses = |variable| Uses::of(variable, &program.expression().expr);
         let (event, context, record) = (uses("event"), uses("context"), uses("record"));
-        Self { program, event, context, record }
+        Self {
+            program,
+            event,
+            context,
+            record,
+        }
     }
 
     pub(super) fn run(&self, event: &Event, body: Option<Json<'_>>) -> Result<Cel, Fault> {
         let mut scope = Context::with_env(Arc::clone(&STANDARD));
         if let Some(body) = body {
-            scope.add_variable_from_value("event", of_body(&self.event, body));
+            scope.add_variable_as_val("event", of_body(&self.event, body));
         }
         if self.context.any() {
-            scope.add_variable_from_value("context", of_context(&self.context, event));
+            scope.add_variable_as_val("context", of_context(&self.context, event));
         }
         if self.record.any() {
-            scope.add_variable_from_value("record", of_record(event));
+            scope.add_variable_as_val("record", of_record(&self.record, event));
         }
         self.program.execute(&scope).map_err(|error| fault(&error))
     }
 }
 
-fn of_body(uses: &Uses, body: Json<'_>) -> Cel {
-    let is_object = matches!(body.kind(), JsonKind::Object(_));
-    if uses.whole || !is_object {
-        return from_json(body);
+/// A value of the interpreter; text is borrowed from the event, not copied.
+type Val<'v> = Box<dyn cel::common::value::Val + 'v>;
+
+fn of_body<'v>(uses: &Uses, body: Json<'v>) -> Val<'v> {
+    match body.kind() {
+        JsonKind::Object(members) => map(members
+            .map(|(name, value)| (name.unwrap_or_default(), value))
+            .filter(|(name, _)| uses.reads(name))
+            .map(|(name, value)| (name, from_json(value)))),
+        _ => from_json(body),
     }
-    let known = |name: &Box<str>| body.get(name).map(|value| (key(name), from_json(value)));
-    uses.fields.iter().filter_map(known).collect::<HashMap<_, _>>().into()
 }
 
-fn of_context(uses: &Uses, event: &Event) -> Cel {
-    let values = event.context();
-    let wanted = |name: &str| uses.whole || uses.fields.iter().any(|field| **field == *name);
-    values
+fn of_context<'v>(uses: &Uses, event: &'v Event) -> Val<'v> {
+    map(event
+        .context()
         .iter()
-        .filter(|(name, _)| wanted(name))
-        .map(|(name, value)| (key(name), from_value(value)))
-        .collect::<HashMap<_, _>>()
-        .into()
+        .filter(|(name, _)| uses.reads(name))
+        .map(|(name, value)| (name.as_str(), from_value(value))))
 }
 
-/// `key` is null when the record has none or when it is not UTF-8.
-fn of_record(event: &Event) -> Cel {
+/// `key` is null when the record has none or when it is not UTF-8; so is a header's value. Of
+/// headers with one name the first counts.
+fn of_record<'v>(uses: &Uses, event: &'v Event) -> Val<'v> {
     let (record, provenance) = (event.record(), event.provenance());
-    let text = record.key().and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let headers = headers(record);
-    HashMap::from([
-        (key("key"), text.map_or(Cel::Null, Cel::from)),
-        (key("topic"), Cel::from(&*provenance.topic)),
-        (key("partition"), Cel::Int(provenance.position.partition.partition.into())),
-        (key("offset"), Cel::Int(provenance.position.offset)),
-        (key("timestamp"), Cel::Int(record.timestamp_ms())),
-        (key("headers"), object(headers.iter())),
-    ])
-    .into()
+    let partition = provenance.position.partition.partition;
+    let headers = || -> Val<'v> {
+        let mut headers = HashMap::new();
+        for (name, value) in record.headers() {
+            headers
+                .entry(CelMapKey::from(name))
+                .or_insert_with(|| text(value));
+        }
+        Box::new(CelMap::from(headers))
+    };
+    let fields: [(&str, &dyn Fn() -> Val<'v>); 6] = [
+        ("key", &|| text(record.key())),
+        ("topic", &|| Box::new(CelString::from(&*provenance.topic))),
+        ("partition", &|| {
+            Box::new(CelInt::from(i64::from(partition)))
+        }),
+        ("offset", &|| {
+            Box::new(CelInt::from(provenance.position.offset))
+        }),
+        ("timestamp", &|| {
+            Box::new(CelInt::from(record.timestamp_ms()))
+        }),
+        ("headers", &headers),
+    ];
+    map(fields
+        .into_iter()
+        .filter(|(name, _)| uses.reads(name))
+        .map(|(name, value)| (name, value())))
 }
 
-fn key(name: &str) -> Key {
-    Key::String(Arc::new(name.to_owned()))
+fn text(bytes: Option<&[u8]>) -> Val<'_> {
+    match bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()) {
+        Some(text) => Box::new(CelString::from(text)),
+        None => Box::new(CelNull),
+    }
+}
+
+fn map<'v>(members: impl Iterator<Item = (&'v str, Val<'v>)>) -> Val<'v> {
+    let members = members.map(|(name, value)| (CelMapKey::from(name), value));
+    Box::new(CelMap::from(members.collect::<HashMap<_, _>>()))
 }
 
 /// Integers become `int`, unlike the crate's own conversion, which makes `uint` of positive ones.
-fn from_json(json: Json<'_>) -> Cel {
+fn from_json(json: Json<'_>) -> Val<'_> {
     match json.kind() {
-        JsonKind::Null => Cel::Null,
-        JsonKind::Bool(value) => Cel::Bool(value),
-        JsonKind::Int(value) => Cel::Int(value),
-        JsonKind::Unsigned(value) => Cel::UInt(value),
-        JsonKind::Float(value) => Cel::Float(value),
-        JsonKind::Text(text) => Cel::from(text),
+        JsonKind::Null => Box::new(CelNull),
+        JsonKind::Bool(value) => Box::new(CelBool::from(value)),
+        JsonKind::Int(value) => Box::new(CelInt::from(value)),
+        JsonKind::Unsigned(value) => Box::new(CelUInt::from(value)),
+        JsonKind::Float(value) => Box::new(CelDouble::from(value)),
+        JsonKind::Text(text) => Box::new(CelString::from(text)),
         JsonKind::Array(items) => {
-            Cel::List(Arc::new(items.map(|(_, item)| from_json(item)).collect()))
+            let items = items.map(|(_, item)| from_json(item));
+            Box::new(CelList::from(items.collect::<Vec<_>>()))
         }
-        JsonKind::Object(members) => members
-            .map(|(name, value)| (key(name.unwrap_or_default()), from_json(value)))
-            .collect::<HashMap<_, _>>()
-            .into(),
+        JsonKind::Object(members) => {
+            map(members.map(|(name, value)| (name.unwrap_or_default(), from_json(value))))
+        }
     }
 }
 
-fn from_value(value: &Value) -> Cel {
+fn from_value(value: &Value) -> Val<'_> {
     match value {
-        Value::Null => Cel::Null,
-        Value::Bool(value) => Cel::Bool(*value),
-        Value::Number(number) => number
-            .as_i64()
-            .map(Cel::Int)
-            .or_else(|| number.as_u64().map(Cel::UInt))
-            .or_else(|| number.as_f64().map(Cel::Float))
-            .unwrap_or(Cel::Null),
-        Value::String(text) => Cel::from(text.as_str()),
-        Value::Array(items) => Cel::List(Arc::new(items.iter().map(from_value).collect())),
-        Value::Object(members) => object(members.iter()),
+        Value::Null => Box::new(CelNull),
+        Value::Bool(value) => Box::new(CelBool::from(*value)),
+        Value::Number(number) => from_number(number),
+        Value::String(text) => Box::new(CelString::from(text.as_str())),
+        Value::Array(items) => Box::new(CelList::from(
+            items.iter().map(from_value).collect::<Vec<_>>(),
+        )),
+        Value::Object(members) => map(members
+            .iter()
+            .map(|(name, value)| (name.as_str(), from_value(value)))),
     }
 }
 
-fn object<'a>(members: impl Iterator<Item = (&'a String, &'a Value)>) -> Cel {
-    members.map(|(name, value)| (key(name), from_value(value))).collect::<HashMap<_, _>>().into()
+fn from_number<'v>(number: &Number) -> Val<'v> {
+    match (number.as_i64(), number.as_u64(), number.as_f64()) {
+        (Some(value), ..) => Box::new(CelInt::from(value)),
+        (_, Some(value), _) => Box::new(CelUInt::from(value)),
+        (.., Some(value)) => Box::new(CelDouble::from(value)),
+        (None, None, None) => Box::new(CelNull),
+    }
 }
 
 fn fault(error: &ExecutionError) -> Fault {

@@ -25,6 +25,11 @@ impl Uses {
         self.whole || !self.fields.is_empty()
     }
 
+    /// Whether this field may be read.
+    pub(super) fn reads(&self, name: &str) -> bool {
+        self.whole || self.fields.iter().any(|field| **field == *name)
+    }
+
     fn visit(&mut self, variable: &str, expression: &Expr) {
         match expression {
             Expr::Unspecified | Expr::Literal(_) => {}
@@ -35,12 +40,24 @@ impl Uses {
             Expr::Comprehension(loops) => {
                 let parts = [&loops.iter_range, &loops.accu_init, &loops.loop_cond];
                 let rest = [&loops.loop_step, &loops.result];
-                parts.into_iter().chain(rest).for_each(|part| self.visit(variable, &part.expr));
+                parts
+                    .into_iter()
+                    .chain(rest)
+                    .for_each(|part| self.visit(variable, &part.expr));
             }
-            Expr::List(list) => list.elements.iter().for_each(|e| self.visit(variable, &e.expr)),
-            Expr::Map(map) => map.entries.iter().for_each(|e| self.entry(variable, &e.expr)),
+            Expr::List(list) => list
+                .elements
+                .iter()
+                .for_each(|e| self.visit(variable, &e.expr)),
+            Expr::Map(map) => map
+                .entries
+                .iter()
+                .for_each(|e| self.entry(variable, &e.expr)),
             Expr::Struct(literal) => {
-                literal.entries.iter().for_each(|e| self.entry(variable, &e.expr));
+                literal
+                    .entries
+                    .iter()
+                    .for_each(|e| self.entry(variable, &e.expr));
             }
         }
     }
@@ -53,7 +70,9 @@ impl Uses {
             return self.field(name.inner());
         }
         let target = call.target.iter().map(AsRef::as_ref);
-        target.chain(&call.args).for_each(|part| self.visit(variable, &part.expr));
+        target
+            .chain(&call.args)
+            .for_each(|part| self.visit(variable, &part.expr));
     }
 
     fn entry(&mut self, variable: &str, entry: &EntryExpr) {

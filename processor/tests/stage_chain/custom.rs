@@ -1,0 +1,55 @@
+//! Stages of a user's own binary, from the outside.
+//! Layer: test
+
+use std::time::Instant;
+
+use penstock_processor::{
+    chain::LaneOutcome,
+    event::{Event, json::JsonKind},
+    stage::{Stage, StageError, Step},
+    stages::custom::Registry,
+};
+use serde_json::json;
+
+use crate::ports::{Fake, chain, event_at, pipeline, run};
+
+/// Leaves a field of the body in the context, in capitals.
+struct Shout {
+    field: String,
+}
+
+impl Stage for Shout {
+    fn run<'a>(&'a self, event: &'a mut Event, _deadline: Instant) -> Step<'a> {
+        Step::Ready(self.shout(event))
+    }
+}
+
+impl Shout {
+    fn shout(&self, event: &mut Event) -> penstock_processor::stage::StageResult {
+        let loud = match event.body()?.get(&self.field).map(|value| value.kind()) {
+            Some(JsonKind::Text(text)) => text.to_uppercase(),
+            _ => {
+                let reason = format!("event.{}: legal is a string", self.field);
+                return Err(StageError::Record { reason });
+            }
+        };
+        event.put_context("loud", loud.into())?;
+        Ok(penstock_processor::stage::Verdict::Continue)
+    }
+}
+
+#[tokio::test]
+async fn a_users_stage_reads_its_config_and_fills_the_context() {
+    let registry = Registry::new().with("shout", |config| match config["field"].as_str() {
+        Some(field) => Ok(Box::new(Shout {
+            field: field.to_owned(),
+        })),
+        None => Err("config.field is missing, legal is a name".into()),
+    });
+    let stages = "- name: loud\n  custom:\n    name: shout\n    config: {field: word}";
+    let chain = chain(&pipeline(stages), &Fake::default(), registry);
+    let mut event = event_at(1, None, Some(br#"{"word": "hey"}"#));
+    let outcome = run(&chain, &mut event).await;
+    assert!(matches!(outcome, LaneOutcome::Completed), "{outcome:?}");
+    assert_eq!(event.context().get("loud"), Some(&json!("HEY")));
+}
