@@ -1,5 +1,5 @@
 //! Tells a delivery failure that the record caused from one that the brokers caused.
-//! Layer: core
+//! Layer: shell
 
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 
