@@ -100,7 +100,9 @@ pub(crate) struct Rig<'a> {
 impl<'a> Rig<'a> {
     /// Fresh topics, group and folder.
     pub(crate) fn new(site: &'a Site<'a>, shape: Shape) -> Result<Self, ScenarioError> {
-        let names = Names::new(shape.name, site.seed);
+        // A seed may be run again on a broker that was given, so it does not name the topics alone.
+        let run = format!("{:x}-{}", site.seed, std::process::id());
+        let names = Names::new(shape.name, &run);
         let folder = site.folder.join(shape.name);
         fleet::fresh_folder(&folder)?;
         let bootstrap = site.broker.bootstrap();
