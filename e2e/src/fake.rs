@@ -50,7 +50,8 @@ pub(crate) enum Fault {
     Swap,
     /// Applies records twice.
     Repeat,
-    /// Never commits, so that a restart begins at the beginning.
+    /// Commits only when there is nothing to do, so that a restart under load begins at the
+    /// beginning.
     Forget,
     /// Sends records to the dead-letter topic, too.
     DeadLetter,
@@ -135,7 +136,7 @@ pub(crate) fn run(arguments: &FakeArguments) -> Result<ExitCode, FakeError> {
             Effects::Forward(forward) => forward.apply(&batch)?,
             Effects::Store(store) => apply_patiently(store, &batch, &consumer)?,
         }
-        if fault != Fault::Forget && !batch.is_empty() {
+        if batch.is_empty() == (fault == Fault::Forget) {
             // A commit refused by a rebalance only means that the new owner repeats the batch.
             let _ = consumer.commit_consumer_state(CommitMode::Sync);
         }

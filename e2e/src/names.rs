@@ -1,4 +1,4 @@
-//! Names of one scenario's topics and group; fresh by scenario and seed.
+//! Names of one scenario's topics and group; fresh in each run.
 //! Layer: core
 
 /// Names of one scenario's topics and group.
@@ -16,8 +16,8 @@ pub(crate) struct Names {
 
 impl Names {
     /// Fresh names.
-    pub(crate) fn new(scenario: &str, seed: u64) -> Self {
-        let base = format!("e2e-{scenario}-{seed:x}");
+    pub(crate) fn new(scenario: &str, run: &str) -> Self {
+        let base = format!("e2e-{scenario}-{run}");
         Self {
             input: format!("{base}-in"),
             output: format!("{base}-out"),

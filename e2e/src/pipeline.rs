@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn no_placeholder_is_left() {
-        let names = Names::new("test", 1);
+        let names = Names::new("test", "1");
         for template in [Template::Produce, Template::Embedded] {
             let text = write(template, Protocol::Classic, "localhost:1", &names, 3);
             assert!(!text.contains("${"), "{text}");

@@ -31,6 +31,8 @@ pub(crate) const PARTITIONS: u32 = 12;
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// Without any progress for so long, a run stands still.
 const STALL: Duration = Duration::from_secs(60);
+/// How long new topics may be without leaders.
+const LEADERS: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 
 /// Why a scenario could not be carried out; what it found out about promises is a verdict instead.
@@ -100,11 +102,15 @@ pub(crate) struct Rig<'a> {
 impl<'a> Rig<'a> {
     /// Fresh topics, group and folder.
     pub(crate) fn new(site: &'a Site<'a>, shape: Shape) -> Result<Self, ScenarioError> {
-        let names = Names::new(shape.name, site.seed);
+        // A seed may be run again on a broker that was given, so it does not name the topics alone.
+        let run = format!("{:x}-{}", site.seed, std::process::id());
+        let names = Names::new(shape.name, &run);
         let folder = site.folder.join(shape.name);
         fleet::fresh_folder(&folder)?;
         let bootstrap = site.broker.bootstrap();
         topics::create(bootstrap, &names, PARTITIONS)?;
+        let watch = Watch::new(bootstrap, &names, PARTITIONS)?;
+        await_leaders(&watch)?;
         let workload = Workload {
             seed: site.seed,
             keys: shape.keys,
@@ -113,7 +119,7 @@ impl<'a> Rig<'a> {
         Ok(Self {
             site,
             shape,
-            watch: Watch::new(bootstrap, &names, PARTITIONS)?,
+            watch,
             feed: Some(Feed::new(bootstrap, &names.input, workload)?),
             names,
             workload,
@@ -235,7 +241,8 @@ impl<'a> Rig<'a> {
     ) -> Result<(), ScenarioError> {
         let reached = wait::until(STALL, POLL, || -> Result<_, ScenarioError> {
             processor.check_alive()?;
-            let progress = self.progress()?;
+            // A broker that is just electing does not answer: the stall limit decides.
+            let progress = self.progress().unwrap_or(0);
             Ok((progress > before && progress >= target).then_some(()))
         })?;
         if reached == Waited::TimedOut {
@@ -365,4 +372,16 @@ impl<'a> Rig<'a> {
             ..Row::empty(self.shape.name, Verdict::Fail)
         })
     }
+}
+
+/// A created topic has no leaders for a moment.
+fn await_leaders(watch: &Watch) -> Result<(), ScenarioError> {
+    let led = wait::until(LEADERS, POLL, || -> Result<_, ScenarioError> {
+        Ok(watch.all_led().then_some(()))
+    })?;
+    if led == Waited::TimedOut {
+        // Asking once more names what is missing.
+        watch.input()?;
+    }
+    Ok(())
 }

@@ -19,6 +19,8 @@ mod refusal;
 /// How much of everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
+    /// For the scenarios' own test.
+    Tiny,
     /// For every change.
     Short,
     /// As promised in the README.
@@ -27,8 +29,9 @@ pub(crate) enum Length {
 
 impl Length {
     /// One of two values.
-    fn pick<T>(self, short: T, full: T) -> T {
+    fn pick<T>(self, [tiny, short, full]: [T; 3]) -> T {
         match self {
+            Self::Tiny => tiny,
             Self::Short => short,
             Self::Full => full,
         }
@@ -85,24 +88,34 @@ impl Scenario {
         }
     }
 
+    /// Records by length, tiny first.
+    fn records(self) -> [u32; 3] {
+        match self {
+            Self::Backlog | Self::Kills | Self::Sigterm => [20_000, 100_000, 1_000_000],
+            Self::BrokerStop => [20_000, 100_000, 500_000],
+            Self::SinkKills => [20_000, 60_000, 300_000],
+            Self::SinkRefusal => [20_000, 40_000, 200_000],
+            Self::ChurnClassic | Self::ChurnConsumer => [2_000, 5_000, 15_000],
+        }
+    }
+
     /// Carries it out; what keeps it from being carried out is a failure, too.
     pub(crate) fn run(self, site: &Site<'_>, length: Length) -> Result<Row, ScenarioError> {
         if self == Self::BrokerStop && !site.broker.is_own() {
             return Ok(Row::empty(self.name(), Verdict::Skipped));
         }
         let rig = Rig::new(site, self.shape())?;
+        let records = length.pick(self.records());
         match self {
-            Self::Backlog => backlog(rig, length.pick(100_000, 1_000_000)),
-            Self::Kills => kills(rig, length.pick(3, 20), length.pick(100_000, 1_000_000)),
-            Self::SinkKills => kills(rig, length.pick(3, 20), length.pick(60_000, 300_000)),
+            Self::Backlog => backlog(rig, records),
+            Self::Kills | Self::SinkKills => kills(rig, length.pick([2, 3, 20]), records),
             Self::ChurnClassic | Self::ChurnConsumer => {
-                churn::churn(rig, length.pick(4, 15), length.pick(5_000, 15_000))
+                // Here the records are those of a second.
+                churn::churn(rig, length.pick([2, 4, 15]), records)
             }
-            Self::Sigterm => sigterm(rig, length.pick(100_000, 1_000_000)),
-            Self::BrokerStop => broker_stop(rig, length.pick(8, 30), length.pick(100_000, 500_000)),
-            Self::SinkRefusal => {
-                refusal::sink_refusal(rig, length.pick(15, 60), length.pick(40_000, 200_000))
-            }
+            Self::Sigterm => sigterm(rig, records),
+            Self::BrokerStop => broker_stop(rig, length.pick([5, 8, 30]), records),
+            Self::SinkRefusal => refusal::sink_refusal(rig, length.pick([5, 15, 60]), records),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 /// A scenario, the stand-in's fault, and words of the violation that must be reported.
 type Case = (Scenario, &'static str, Option<&'static str>);
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 15] = [
     (Scenario::Backlog, "lose", Some("records lost")),
     (Scenario::Backlog, "swap", Some("out of order")),
     (
@@ -46,6 +46,9 @@ const CASES: [Case; 12] = [
     (Scenario::SinkKills, "none", None),
     (Scenario::ChurnClassic, "none", None),
     (Scenario::ChurnConsumer, "none", None),
+    (Scenario::Sigterm, "none", None),
+    (Scenario::BrokerStop, "none", None),
+    (Scenario::SinkRefusal, "none", None),
 ];
 
 /// Runs all cases; fails if one went otherwise.
@@ -62,7 +65,7 @@ pub(crate) fn run(site: &Site<'_>) -> Result<ExitCode, RunError> {
             program,
             ..*site
         };
-        let row = match scenario.run(&site, Length::Short) {
+        let row = match scenario.run(&site, Length::Tiny) {
             Ok(row) => row,
             Err(ScenarioError::Interrupted(interrupted)) => return Err(interrupted.into()),
             Err(error) => Row {

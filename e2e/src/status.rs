@@ -15,7 +15,8 @@ pub(crate) struct Status {
 /// Reads the JSON; `None` while it does not name both.
 pub(crate) fn parse(body: &[u8]) -> Option<Status> {
     let json: Value = serde_json::from_slice(body).ok()?;
-    let partitions = json.pointer("/partitions")?.as_array()?.len() as u64;
+    let assigned = json.get("partitions").or_else(|| json.get("assignment"));
+    let partitions = assigned?.as_array()?.len() as u64;
     let window = json.pointer("/plan/windowRecords")?.as_u64()?;
     Some(Status { partitions, window })
 }

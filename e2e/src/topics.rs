@@ -91,6 +91,11 @@ impl Watch {
         self.high_watermark(&self.names.dead, 0)
     }
 
+    /// Whether every partition of the three topics has a leader that answers.
+    pub(crate) fn all_led(&self) -> bool {
+        self.input().is_ok() && self.produced().is_ok() && self.dead_letters().is_ok()
+    }
+
     /// Records in each partition of the input topic.
     pub(crate) fn input(&self) -> Result<Vec<u64>, TopicError> {
         (0..self.partitions)

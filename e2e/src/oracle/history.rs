@@ -118,15 +118,15 @@ impl<'a> History<'a> {
         lane.change_owner(seen.incarnation);
         self.findings.depth = self.findings.depth.max(lane.depth(offset));
         let sight = lane.see(offset, previous);
-        let skipped = last.is_some_and(|l| skips(l, lane.turn, offset, previous));
+        let stride = last.map_or(Stride::Legal, |l| stride(l, lane.turn, offset, previous));
         self.last[event.key as usize] = Some(Last {
             offset,
             turn: lane.turn,
         });
-        self.note(sight, skipped, seen);
+        self.note(sight, stride, seen);
     }
 
-    fn note(&mut self, sight: Sight, skipped: bool, seen: &Occurrence<'_>) {
+    fn note(&mut self, sight: Sight, stride: Stride, seen: &Occurrence<'_>) {
         match sight {
             Sight::First | Sight::Early => {}
             Sight::Again => self.findings.repeated += 1,
@@ -139,7 +139,7 @@ impl<'a> History<'a> {
         // An early record is counted at the end, when it is known whether its predecessor came.
         if sight == Sight::Early {
             self.example("before its predecessor", seen);
-        } else if skipped {
+        } else if stride == Stride::Skips {
             self.findings.out_of_order += 1;
             self.example("skipped its predecessor", seen);
         }
@@ -233,10 +233,20 @@ impl Lane {
     }
 }
 
+/// How an occurrence follows the last one of its key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stride {
+    Legal,
+    Skips,
+}
+
 /// Within one owner's turn a key goes on with its next record, or back (which is a repeat and
 /// judged as such), never past one. Between turns the new owner may start anywhere it has a right to.
-fn skips(last: Last, turn: u64, offset: u32, previous: u32) -> bool {
-    last.turn == turn && offset > last.offset && previous != last.offset
+fn stride(last: Last, turn: u64, offset: u32, previous: u32) -> Stride {
+    match last.turn == turn && offset > last.offset && previous != last.offset {
+        true => Stride::Skips,
+        false => Stride::Legal,
+    }
 }
 
 #[cfg(test)]

@@ -98,7 +98,10 @@ fn a_missing_total_is_caught() {
         spoiled(|rows| assert!(rows.counters.pop_first().is_some())).mismatches,
         1
     );
-    assert_eq!(spoiled(|rows| assert!(rows.visits.pop_first().is_some())).mismatches, 1);
+    assert_eq!(
+        spoiled(|rows| assert!(rows.visits.pop_first().is_some())).mismatches,
+        1
+    );
 }
 
 #[test]
