@@ -3,13 +3,60 @@
 
 use std::{error::Error, process::ExitCode};
 
+use penstock_crds::{
+    names::BootstrapServer, pipeline::ValidatedPipeline, quantity::Quantity,
+};
+use penstock_processor::{
+    plan::Facts,
+    run::{Options, RunError, log_to_stderr, run},
+    stages::custom::Registry,
+};
+
 use crate::arguments::RunArguments;
+
+/// Exit code for a pipeline or a limit that is refused: starting again does not help.
+const REFUSED: u8 = 2;
 
 /// Runs the command until SIGTERM, or until the processor gives up.
 ///
 /// # Errors
 /// When the processor cannot start or ends with a fault.
 pub fn command(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
-    // CALL SITE: the one place where this command enters `penstock_processor::run::run`.
-    Err(format!("{}: running is not built in yet", arguments.file.display()).into())
+    log_to_stderr();
+    let path = arguments.file.display();
+    let text = std::fs::read_to_string(&arguments.file).map_err(|e| format!("{path}: {e}"))?;
+    let mut pipeline = match penstock_crds::parse(&text) {
+        Ok(parsed) => parsed.pipeline,
+        Err(faults) => {
+            tracing::error!("{path} is refused:\n{faults}");
+            return Ok(ExitCode::from(REFUSED));
+        }
+    };
+    overrule(&mut pipeline, arguments)?;
+    let options = Options {
+        pipeline,
+        facts: Facts::default(),
+        status_address: arguments.status_address,
+        registry: Registry::default(),
+    };
+    match run(options) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error @ RunError::Refused { .. }) => {
+            tracing::error!("{error}");
+            Ok(ExitCode::from(REFUSED))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the command line says goes before the object.
+fn overrule(pipeline: &mut ValidatedPipeline, arguments: &RunArguments) -> Result<(), Box<dyn Error>> {
+    if let Some(limit) = arguments.memory {
+        pipeline.resources.memory_limit = Quantity::from_bytes(limit.0);
+    }
+    if let Some(servers) = &arguments.bootstrap_servers {
+        let parsed: Result<_, _> = servers.split(',').map(BootstrapServer::parse).collect();
+        pipeline.source.bootstrap_servers = parsed.map_err(|e| format!("--bootstrap-servers: {e}"))?;
+    }
+    Ok(())
 }

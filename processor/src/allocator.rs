@@ -1,18 +1,16 @@
 //! jemalloc for Rust and C alike, with the decay that the plan was made for.
 //! Layer: shell
 //!
-//! The unprefixed build defines `malloc` itself, so librdkafka, zstd, OpenSSL and SQLite allocate
-//! here too; a prefixed one would leave them to the C library, which keeps 24 MiB of every 76 that
-//! pass through the client. `tests/allocator.rs` holds us to it.
+//! The unprefixed build defines `malloc` itself. Rust's own allocator calls that, so none has to be
+//! declared, and librdkafka, zstd, OpenSSL and SQLite allocate here too; a prefixed build would
+//! leave them to the C library, which keeps 24 MiB of every 76 that pass through the client.
+//! `tests/allocator.rs` holds us to it.
 #![expect(unsafe_code, reason = "jemalloc's controls are untyped")]
 
 use std::ffi::{CStr, c_char};
 
 use penstock_sizing::{Bytes, RuntimePlan};
 use tikv_jemalloc_ctl::{Error, epoch, raw};
-
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Read by jemalloc before `main`: the number of arenas cannot change later, and its default
 /// follows the host's processors instead of the pod's. Four is the most a plan asks for.

@@ -18,7 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
-pub use self::start::main_with;
+pub use self::start::{log_to_stderr, main_with};
 use self::assemble::Line;
 use crate::{
     allocator, http,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-use crate::{chain::Failure, status::Trouble, work::Work};
+use crate::{failure::Failure, status::Trouble, work::Work};
 
 /// Failures kept.
 const KEPT: usize = 16;

@@ -7,9 +7,8 @@ use std::sync::{
 };
 
 use crate::{
-    chain::Failure,
     event::Event,
-    failure::dead_letter::Content,
+    failure::{Failure, dead_letter::Content},
     record::{Record, TopicPartition},
     sinks::Provenance,
     stage::StageError,

@@ -7,14 +7,14 @@ use std::{
 };
 
 use crate::{
-    chain::{Chain, Failure, LaneOutcome, lane::LaneId},
+    chain::{Chain, LaneOutcome, lane::LaneId},
     clock::Clock,
     dispatch::{
         engine::Blame,
         pool::{Job, Next, Outcome, Worker},
     },
     failure::{
-        self, Directive, LetterDirective, Policy,
+        self, Directive, Failure, LetterDirective, Policy,
         dead_letter::{self, Content},
     },
     metrics::{self, Counters},
