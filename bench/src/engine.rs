@@ -7,6 +7,7 @@ use penstock_processor::dispatch::{
 
 use crate::{
     allocations, clock,
+    floor::Floor,
     oracle::Oracle,
     published::Published,
     workload::{Skew, Workload},
@@ -124,12 +125,13 @@ pub const ROUNDS: usize = 5;
 /// Runs that are open at a time; they complete in the order of a fixed scramble.
 const IN_FLIGHT: usize = 64;
 
-/// Measures ours and the published shape.
+/// Measures ours, the published shape, and the driver by itself, whose faults do not count.
 #[must_use]
-pub fn measure(shape: Shape) -> [Figure; 2] {
+pub fn measure(shape: Shape) -> [Figure; 3] {
     let workload = Workload::new(shape.keys, shape.skew, shape.seed);
     let ours = measure_one(|| Penstock::new(shape.window), &workload, shape);
-    [ours, measure_one(Published::new, &workload, shape)]
+    let published = measure_one(Published::new, &workload, shape);
+    [ours, published, measure_one(Floor::new, &workload, shape)]
 }
 
 fn measure_one<S: Subject>(new: impl Fn() -> S, workload: &Workload, shape: Shape) -> Figure {

@@ -7,6 +7,7 @@ pub mod allocations;
 pub mod clock;
 pub mod engine;
 pub mod published;
+pub mod floor;
 pub mod pool;
 pub mod story;
 pub mod report;

@@ -73,7 +73,7 @@ fn measure(arguments: &EngineArguments) -> Report {
         .into_iter()
         .flat_map(|s| [512, 8_192, 65_000].map(|w| (s, w)))
     {
-        let [ours, published] = engine::measure(engine::Shape {
+        let [ours, published, driver] = engine::measure(engine::Shape {
             keys,
             skew,
             window,
@@ -85,6 +85,7 @@ fn measure(arguments: &EngineArguments) -> Report {
             window,
             ours,
             published,
+            driver,
         });
     }
     let pool = [

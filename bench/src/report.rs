@@ -16,6 +16,8 @@ pub struct EngineRow {
     pub ours: engine::Figure,
     /// The published shape.
     pub published: engine::Figure,
+    /// The driver by itself, contained in both; its order is not judged.
+    pub driver: engine::Figure,
 }
 
 /// Everything the `engine` command measured.
@@ -49,18 +51,19 @@ impl Report {
     #[must_use]
     pub fn table(&self) -> String {
         let mut text = String::from(
-            "engine alone, one thread      ours ns  allocations | published ns  allocations\n",
+            "engine alone, one thread      ours ns  allocations | published ns  allocations | driver ns\n",
         );
         for row in &self.engine {
             let (ours, peer) = (row.ours, row.published);
             text += &format!(
-                "  {:<9} window {:>6} {:>12} {:>12} | {:>12} {:>12}\n",
+                "  {:<9} window {:>6} {:>12} {:>12} | {:>12} {:>12} | {:>9}\n",
                 row.skew.name(),
                 row.window,
                 fixed(ours.tenth_nanos, 1),
                 fixed(ours.milli_allocations, 3),
                 fixed(peer.tenth_nanos, 1),
                 fixed(peer.milli_allocations, 3),
+                fixed(row.driver.tenth_nanos, 1),
             );
         }
         text += "whole dispatcher, 1 KiB copied, no work        records/s  allocations\n";
@@ -112,6 +115,7 @@ impl Report {
                 "window": row.window,
                 "ours": figure(&row.ours),
                 "published": figure(&row.published),
+                "driverTenthNanosPerRecord": row.driver.tenth_nanos,
             })
         });
         let pool = self.pool.iter().map(|(shape, figure)| {
