@@ -85,6 +85,9 @@ struct SelfTestArguments {
     /// A running broker.
     #[arg(long, value_name = "HOST:PORT")]
     bootstrap_servers: Option<String>,
+    /// Only the cases of these scenarios; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    scenario: Vec<Scenario>,
     /// Repeats a run's choices; random by default.
     #[arg(long)]
     seed: Option<u64>,
@@ -203,8 +206,10 @@ fn run_all(
     for scenario in all {
         let row = match scenario.run(site, length) {
             Ok(row) => row,
-            Err(ScenarioError::Interrupted(interrupted)) => return Err(interrupted.into()),
-            Err(error) => failed(scenario.name(), &error),
+            Err(error) => {
+                interrupt::check()?;
+                failed(scenario.name(), &error)
+            }
         };
         if output == Output::Text {
             writeln!(text, "{}", report::line(&row))?;
@@ -269,5 +274,5 @@ fn self_test(arguments: &SelfTestArguments) -> Result<ExitCode, RunError> {
         folder: &folder,
         seed,
     };
-    self_test::run(&site)
+    self_test::run(&site, &arguments.scenario)
 }

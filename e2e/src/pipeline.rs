@@ -40,9 +40,10 @@ pub(crate) fn write(
         Template::Produce => (PRODUCE, incarnation),
         Template::Embedded => (EMBEDDED, 0),
     };
-    let protocol = match protocol {
-        Protocol::Classic => "Classic",
-        Protocol::Consumer => "Consumer",
+    // With KIP-848 the session timeout is the broker's.
+    let (protocol, client) = match protocol {
+        Protocol::Classic => ("Classic", "{sessionTimeoutMillis: 6000}"),
+        Protocol::Consumer => ("Consumer", "{}"),
     };
     text.replace("${BOOTSTRAP}", bootstrap)
         .replace("${INPUT}", &names.input)
@@ -50,6 +51,7 @@ pub(crate) fn write(
         .replace("${DEAD}", &names.dead)
         .replace("${GROUP}", &names.group)
         .replace("${PROTOCOL}", protocol)
+        .replace("${CLIENT}", client)
         .replace("${GENERATION}", &generation.to_string())
 }
 

@@ -31,8 +31,6 @@ pub(crate) const PARTITIONS: u32 = 12;
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// Without any progress for so long, a run stands still.
 const STALL: Duration = Duration::from_secs(60);
-/// How long new topics may be without leaders.
-const LEADERS: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 
 /// Why a scenario could not be carried out; what it found out about promises is a verdict instead.
@@ -109,8 +107,6 @@ impl<'a> Rig<'a> {
         fleet::fresh_folder(&folder)?;
         let bootstrap = site.broker.bootstrap();
         topics::create(bootstrap, &names, PARTITIONS)?;
-        let watch = Watch::new(bootstrap, &names, PARTITIONS)?;
-        await_leaders(&watch)?;
         let workload = Workload {
             seed: site.seed,
             keys: shape.keys,
@@ -119,7 +115,7 @@ impl<'a> Rig<'a> {
         Ok(Self {
             site,
             shape,
-            watch,
+            watch: Watch::new(bootstrap, &names, PARTITIONS)?,
             feed: Some(Feed::new(bootstrap, &names.input, workload)?),
             names,
             workload,
@@ -241,8 +237,7 @@ impl<'a> Rig<'a> {
     ) -> Result<(), ScenarioError> {
         let reached = wait::until(STALL, POLL, || -> Result<_, ScenarioError> {
             processor.check_alive()?;
-            // A broker that is just electing does not answer: the stall limit decides.
-            let progress = self.progress().unwrap_or(0);
+            let progress = self.progress()?;
             Ok((progress > before && progress >= target).then_some(()))
         })?;
         if reached == Waited::TimedOut {
@@ -372,16 +367,4 @@ impl<'a> Rig<'a> {
             ..Row::empty(self.shape.name, Verdict::Fail)
         })
     }
-}
-
-/// A created topic has no leaders for a moment.
-fn await_leaders(watch: &Watch) -> Result<(), ScenarioError> {
-    let led = wait::until(LEADERS, POLL, || -> Result<_, ScenarioError> {
-        Ok(watch.all_led().then_some(()))
-    })?;
-    if led == Waited::TimedOut {
-        // Asking once more names what is missing.
-        watch.input()?;
-    }
-    Ok(())
 }

@@ -13,9 +13,16 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 
-use crate::names::Names;
+use crate::{
+    interrupt::Interrupted,
+    names::Names,
+    wait::{self, Waited},
+};
 
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long a partition may be without a leader, and the pause between two questions.
+const LEADER: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the broker could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +37,8 @@ pub(crate) enum TopicError {
         topic: String,
         code: RDKafkaErrorCode,
     },
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     #[error("runtime for the admin client")]
     Runtime(#[from] std::io::Error),
 }
@@ -91,11 +100,6 @@ impl Watch {
         self.high_watermark(&self.names.dead, 0)
     }
 
-    /// Whether every partition of the three topics has a leader that answers.
-    pub(crate) fn all_led(&self) -> bool {
-        self.input().is_ok() && self.produced().is_ok() && self.dead_letters().is_ok()
-    }
-
     /// Records in each partition of the input topic.
     pub(crate) fn input(&self) -> Result<Vec<u64>, TopicError> {
         (0..self.partitions)
@@ -122,11 +126,19 @@ impl Watch {
         Ok(commits)
     }
 
+    /// Asks again for a while: a topic that was just created, or whose broker was just let go on,
+    /// has no leader for a moment.
     fn high_watermark(&self, topic: &str, partition: u32) -> Result<u64, TopicError> {
         let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-        let marks = self.consumer.fetch_watermarks(topic, partition, ANSWER);
-        let (_, high) = marks.map_err(client("high watermark"))?;
-        Ok(u64::try_from(high).unwrap_or(0))
+        let ask = || self.consumer.fetch_watermarks(topic, partition, ANSWER);
+        let mark = |(_, high)| u64::try_from(high).unwrap_or(0);
+        let led = wait::until(LEADER, PAUSE, || -> Result<_, TopicError> {
+            Ok(ask().ok())
+        })?;
+        match led {
+            Waited::Met(marks) => Ok(mark(marks)),
+            Waited::TimedOut => ask().map(mark).map_err(client("high watermark")),
+        }
     }
 }
 
