@@ -11,7 +11,7 @@ use std::{
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer},
+    consumer::{BaseConsumer, Consumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 
@@ -212,8 +212,7 @@ impl Client {
             list.add_partition_offset(self.topic(w.partition), w.partition.partition, Offset::Offset(w.offset))
                 .map_err(|error| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::InvalidArgument))?;
         }
-        self.consumer().commit(&list, CommitMode::Async)
-            .map_err(|error| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown))
+        self.queue.commit(&list)
     }
 
     /// Stops one partition's fetches. Only for assigned partitions: the client would take any
