@@ -41,8 +41,12 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
     let mut arguments = env::args().skip(1);
-    let broker = arguments.next().ok_or("the first argument is host:port of a broker")?;
-    let records: u64 = arguments.next().map_or(Ok(600_000), |number| number.parse())?;
+    let broker = arguments
+        .next()
+        .ok_or("the first argument is host:port of a broker")?;
+    let records: u64 = arguments
+        .next()
+        .map_or(Ok(600_000), |number| number.parse())?;
     let topic = fill(&broker, records)?;
     println!("{records} records of {VALUE} B, {PARTITIONS} partitions");
     for round in 1..=3 {
@@ -66,14 +70,19 @@ fn fill(broker: &str, records: u64) -> Outcome<String> {
     config.set("bootstrap.servers", broker);
     let admin: AdminClient<DefaultClientContext> = config.create()?;
     let topic = NewTopic::new(&name, PARTITIONS, TopicReplication::Fixed(1));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(admin.create_topics([&topic], &AdminOptions::new()))?;
     let producer: BaseProducer = config.set("linger.ms", "20").create()?;
     let value = vec![b'v'; VALUE];
     for number in 0..records {
         let partition = i32::try_from(number % 12)?;
         let key = number.to_le_bytes();
-        let mut record = BaseRecord::to(&name).key(&key[..]).payload(&value[..]).partition(partition);
+        let mut record = BaseRecord::to(&name)
+            .key(&key[..])
+            .payload(&value[..])
+            .partition(partition);
         while let Err((_, back)) = producer.send(record) {
             producer.poll(Duration::from_millis(10));
             record = back;
@@ -132,19 +141,31 @@ struct Clock {
 
 impl Clock {
     fn start() -> Outcome<Self> {
-        Ok(Self { start: Instant::now(), cpu: cpu_seconds()? })
+        Ok(Self {
+            start: Instant::now(),
+            cpu: cpu_seconds()?,
+        })
     }
 
     fn stop(&self, records: u64) -> Outcome<Figures> {
         let seconds = self.start.elapsed().as_secs_f64();
-        Ok(Figures { records, seconds, cpu: cpu_seconds()? - self.cpu })
+        Ok(Figures {
+            records,
+            seconds,
+            cpu: cpu_seconds()? - self.cpu,
+        })
     }
 }
 
 /// User and system time of this process, in ticks of 10 ms (Linux).
 fn cpu_seconds() -> Outcome<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
     let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
     Ok(ticks as f64 / 100.0)
 }
@@ -158,7 +179,9 @@ fn bare(settings: &SourceSettings, records: u64) -> Outcome<Figures> {
     consumer.subscribe(&[settings.topics[0].as_str()])?;
     let (mut seen, mut bytes, mut clock) = (0, 0, None);
     while seen < records {
-        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else {
+            continue;
+        };
         bytes += message?.payload().map_or(0, <[u8]>::len);
         seen += 1;
         if clock.is_none() {
@@ -187,10 +210,21 @@ impl Intake for Forget {
         for run in records.chunk_by(|a, b| a.position.partition == b.position.partition) {
             let Some(last) = run.last() else { continue };
             let (partition, offset) = (last.position.partition, last.position.offset + 1);
-            self.next.insert(partition, Watermark { partition, epoch: last.epoch, offset });
+            self.next.insert(
+                partition,
+                Watermark {
+                    partition,
+                    epoch: last.epoch,
+                    offset,
+                },
+            );
         }
-        self.copied.fetch_add(records.len() as u64, Ordering::Release);
-        Admission { taken: records.len(), held: None }
+        self.copied
+            .fetch_add(records.len() as u64, Ordering::Release);
+        Admission {
+            taken: records.len(),
+            held: None,
+        }
     }
 
     fn fill_percent(&mut self, _: TopicPartition) -> u8 {
@@ -222,7 +256,10 @@ impl Intake for Forget {
 
 fn ours(settings: SourceSettings, records: u64) -> Outcome<Figures> {
     let copied = Arc::new(AtomicU64::new(0));
-    let intake = Forget { copied: Arc::clone(&copied), next: std::collections::BTreeMap::new() };
+    let intake = Forget {
+        copied: Arc::clone(&copied),
+        next: std::collections::BTreeMap::new(),
+    };
     let source = Source::start(settings, Box::new(intake))?;
     let wait = |count| {
         while copied.load(Ordering::Acquire) < count {
