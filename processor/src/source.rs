@@ -18,6 +18,7 @@ pub mod gears;
 pub mod silence;
 pub mod commits;
 mod rebalance;
+mod tick;
 mod turn;
 
 use std::{
@@ -89,9 +90,20 @@ impl Source {
         let client = Client::connect(&settings)?;
         let control = Arc::new(Control::default());
         let facts = FactsCell::new(Instant::now());
-        let turns = turn::Turns::new(settings, client, intake, (Arc::clone(&control), facts.clone()));
-        let thread = thread::Builder::new().name("source".to_owned()).spawn(move || turns.run())?;
-        Ok(Self { thread, control, facts })
+        let turns = turn::Turns::new(
+            settings,
+            client,
+            intake,
+            (Arc::clone(&control), facts.clone()),
+        );
+        let thread = thread::Builder::new()
+            .name("source".to_owned())
+            .spawn(move || turns.run())?;
+        Ok(Self {
+            thread,
+            control,
+            facts,
+        })
     }
 
     /// A handle for whoever frees budget.
@@ -107,7 +119,6 @@ impl Source {
     }
 
     /// A reader of the facts that outlives this handle.
-    #[must_use]
     pub fn facts_reader(&self) -> impl Fn() -> SourceFacts + Send + Sync + 'static {
         let facts = self.facts.clone();
         move || facts.read()
@@ -123,7 +134,9 @@ impl Source {
     /// the group is left and the client closed, for which it takes up to five seconds more.
     pub fn stop(&self, grace: Duration) {
         let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX - 1);
-        self.control.stop.store(millis.saturating_add(1), Ordering::Release);
+        self.control
+            .stop
+            .store(millis.saturating_add(1), Ordering::Release);
         self.thread.thread().unpark();
     }
 

@@ -4,6 +4,11 @@
 //! Runs on librdkafka's mock cluster, or against the broker that `PENSTOCK_TEST_BROKER` names;
 //! `PENSTOCK_TEST_CYCLES` sets how often a second member joins and leaves.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the cycles' figures are part of the evidence"
+)]
+
 #[path = "source_queues/cluster.rs"]
 mod cluster;
 #[path = "source_thread/fake.rs"]
@@ -23,6 +28,7 @@ use penstock_processor::source::{
     intake::HeldReason,
     settings::{ClientLimits, ClientTuning, GroupProtocol, SourceSettings, Start},
 };
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 const PARTITIONS: i32 = 4;
 
@@ -64,7 +70,10 @@ fn settings(cluster: &Cluster, topic: &str, protocol: GroupProtocol) -> SourceSe
             socket_send_buffer_bytes: 65_536,
             socket_receive_buffer_bytes: 262_144,
         },
-        tuning: ClientTuning { session_timeout: Duration::from_secs(6), ..ClientTuning::default() },
+        tuning: ClientTuning {
+            session_timeout: Duration::from_secs(6),
+            ..ClientTuning::default()
+        },
         commit_interval: Duration::from_millis(200),
         drain_deadline: Duration::from_secs(1),
     }
@@ -91,8 +100,16 @@ fn until(what: &str, sources: &[&Source], mut done: impl FnMut() -> bool) {
 
 fn assert_no_faults(source: &Source) {
     let faults = source.facts().faults;
-    assert_eq!((faults.on_main_queue, faults.unowned, faults.backwards), (0, 0, 0), "{faults:?}");
-    assert_eq!((faults.refused, faults.silent, faults.rebuilds), (0, 0, 0), "{faults:?}");
+    assert_eq!(
+        (faults.on_main_queue, faults.unowned, faults.backwards),
+        (0, 0, 0),
+        "{faults:?}"
+    );
+    assert_eq!(
+        (faults.refused, faults.silent, faults.rebuilds),
+        (0, 0, 0),
+        "{faults:?}"
+    );
 }
 
 fn stop_and_go_on(protocol: GroupProtocol) {
@@ -103,7 +120,9 @@ fn stop_and_go_on(protocol: GroupProtocol) {
     let first = Fake::default();
     let source = start(settings.clone(), &first);
     until("all records", &[&source], || first.taken() == 2000);
-    until("a commit", &[&source], || first.acknowledged(0) == Some(500));
+    until("a commit", &[&source], || {
+        first.acknowledged(0) == Some(500)
+    });
     assert_no_faults(&source);
     stop(source);
     cluster.fill(&topic, PARTITIONS, 10, 100);
@@ -123,15 +142,22 @@ fn full_partition(protocol: GroupProtocol) {
     let fake = Fake::default();
     fake.limit(1, 7);
     let source = start(settings(&cluster, &topic, protocol), &fake);
-    until("the other partitions", &[&source], || fake.taken() == 3 * 5000 + 7);
+    until("the other partitions", &[&source], || {
+        fake.taken() == 3 * 5000 + 7
+    });
     let paused = |source: &Source| {
         let facts = source.facts();
-        facts.partitions.iter().any(|p| p.partition == partition(1) && p.gear == Gear::Paused)
+        facts
+            .partitions
+            .iter()
+            .any(|p| p.partition == partition(1) && p.gear == Gear::Paused)
     };
     until("the pause to show", &[&source], || paused(&source));
     assert_eq!(source.facts().pauses, 1);
     fake.unlimit(1);
-    until("the paused records", &[&source], || fake.taken() == 4 * 5000);
+    until("the paused records", &[&source], || {
+        fake.taken() == 4 * 5000
+    });
     assert_eq!(fake.offsets(1), (0..5000).collect::<Vec<_>>());
     assert_no_faults(&source);
     stop(source);
@@ -148,9 +174,14 @@ fn stuck_revoke(protocol: GroupProtocol) {
     old.set_running(1);
     let new = Fake::default();
     let second = start(settings, &new);
-    until("two each", &[&first, &second], || old.owned() == 2 && new.owned() == 2);
+    until("two each", &[&first, &second], || {
+        old.owned() == 2 && new.owned() == 2
+    });
     until("the commits", &[&first], || new.assigned_committed() == 2);
-    assert!(old.revoke_waits() > 0, "the revoke did not wait for running records");
+    assert!(
+        old.revoke_waits() > 0,
+        "the revoke did not wait for running records"
+    );
     old.set_running(0);
     assert_no_faults(&first);
     assert_no_faults(&second);
@@ -160,7 +191,10 @@ fn stuck_revoke(protocol: GroupProtocol) {
 }
 
 fn cycles(protocol: GroupProtocol) {
-    let count = env::var("PENSTOCK_TEST_CYCLES").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
+    let count = env::var("PENSTOCK_TEST_CYCLES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(2);
     let cluster = Cluster::start();
     let topic = cluster.topic(PARTITIONS);
     let settings = settings(&cluster, &topic, protocol);
@@ -175,7 +209,11 @@ fn cycles(protocol: GroupProtocol) {
         while !(old.owned() == 2 && new.owned() == 2) {
             cluster.fill(&topic, PARTITIONS, 20, 100);
             produced += 20;
-            assert!(produced < 100_000, "cycle {cycle}: no second owner: {:#?}", first.facts());
+            assert!(
+                produced < 100_000,
+                "cycle {cycle}: no second owner: {:#?}",
+                first.facts()
+            );
             thread::park_timeout(Duration::from_millis(20));
         }
         assert_no_faults(&second);
@@ -183,12 +221,26 @@ fn cycles(protocol: GroupProtocol) {
         until("the partitions back", &[&first], || old.owned() == 4);
     }
     let end = i64::from(produced);
-    until("every record", &[&first], || (0..PARTITIONS).all(|p| shared.last(p) == Some(end - 1)));
+    until("every record", &[&first], || {
+        (0..PARTITIONS).all(|p| shared.last(p) == Some(end - 1))
+    });
     for p in 0..PARTITIONS {
-        assert_eq!(shared.distinct(p), usize::try_from(end).expect("positive"), "partition {p} lost");
+        assert_eq!(
+            shared.distinct(p),
+            usize::try_from(end).expect("positive"),
+            "partition {p} lost"
+        );
     }
-    assert_eq!(shared.backwards(), 0, "a record came again within one assignment");
-    println!("{count} cycles, {} records, {} repeats", 4 * produced, shared.repeats());
+    assert_eq!(
+        shared.backwards(),
+        0,
+        "a record came again within one assignment"
+    );
+    println!(
+        "{count} cycles, {} records, {} repeats",
+        4 * produced,
+        shared.repeats()
+    );
     assert_no_faults(&first);
     stop(first);
 }
@@ -218,6 +270,118 @@ fn a_closed_gate_holds_everything_and_oversize_is_handed_over_by_reference() {
     stop(source);
 }
 
+/// Commits that fail in every class are sent again until one is acknowledged, and nothing restarts.
+#[test]
+fn refused_commits_are_sent_again() {
+    let cluster = Cluster::mock();
+    let topic = cluster.topic(1);
+    cluster.fill(&topic, 1, 50, 100);
+    let mock = cluster.as_mock().expect("this test asked for the mock");
+    let refusals = [
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+    ];
+    mock.request_errors(RDKafkaApiKey::OffsetCommit, &refusals);
+    let fake = Fake::default();
+    let source = start(settings(&cluster, &topic, GroupProtocol::Classic), &fake);
+    until("the refusals", &[&source], || {
+        source.facts().faults.commits >= 2
+    });
+    until("the commit after all", &[&source], || {
+        fake.acknowledged(0) == Some(50)
+    });
+    assert_eq!(fake.taken(), 50);
+    assert_no_faults(&source);
+    stop(source);
+}
+
+/// The group forgets the member: its partitions are lost without a commit, it joins again.
+#[test]
+fn a_forgotten_member_loses_its_partitions_and_joins_again() {
+    let cluster = Cluster::mock();
+    let topic = cluster.topic(PARTITIONS);
+    cluster.fill(&topic, PARTITIONS, 50, 100);
+    let fake = Fake::default();
+    let source = start(settings(&cluster, &topic, GroupProtocol::Classic), &fake);
+    until("the commits", &[&source], || {
+        (0..PARTITIONS).all(|p| fake.acknowledged(p) == Some(50))
+    });
+    let mock = cluster.as_mock().expect("this test asked for the mock");
+    let unknown = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID];
+    mock.request_errors(RDKafkaApiKey::Heartbeat, &unknown);
+    until("the loss", &[&source], || fake.losses() == 1);
+    until("a new assignment", &[&source], || fake.owned() == 4);
+    assert_eq!(fake.committed_at_assign(0), Some(50));
+    assert_no_faults(&source);
+    stop(source);
+}
+
+/// A client that met a fatal error never works again: a new one goes on where the commits ended.
+#[test]
+fn a_fatal_error_builds_a_new_client() {
+    let cluster = Cluster::mock();
+    let topic = cluster.topic(PARTITIONS);
+    cluster.fill(&topic, PARTITIONS, 50, 100);
+    let fake = Fake::default();
+    let source = start(settings(&cluster, &topic, GroupProtocol::Classic), &fake);
+    until("the commits", &[&source], || {
+        (0..PARTITIONS).all(|p| fake.acknowledged(p) == Some(50))
+    });
+    let mock = cluster.as_mock().expect("this test asked for the mock");
+    let fenced = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID];
+    mock.request_errors(RDKafkaApiKey::Heartbeat, &fenced);
+    until("the new client", &[&source], || {
+        source.facts().faults.rebuilds == 1
+    });
+    cluster.fill(&topic, PARTITIONS, 10, 100);
+    until("the new records", &[&source], || fake.taken() == 240);
+    assert_eq!(fake.committed_at_assign(0), Some(50));
+    assert_eq!((fake.losses(), fake.backwards()), (1, 0));
+    stop(source);
+}
+
+/// An intake that blocks past `max.poll.interval.ms` costs the assignment and nothing else: on the
+/// mock it is lost, a KIP-848 broker makes it a fatal error of the client.
+#[test]
+fn a_blocked_record_loop_comes_back() {
+    let cluster = Cluster::start();
+    let topic = cluster.topic(PARTITIONS);
+    cluster.fill(&topic, PARTITIONS, 50, 100);
+    let mut settings = settings(&cluster, &topic, GroupProtocol::Consumer);
+    settings.tuning.max_poll_interval = Duration::from_secs(1);
+    let fake = Fake::default();
+    fake.block_once(Duration::from_secs(3));
+    let source = start(settings, &fake);
+    until("the loss", &[&source], || fake.losses() > 0);
+    until("a new assignment", &[&source], || fake.owned() == 4);
+    until("every record", &[&source], || {
+        (0..PARTITIONS).all(|p| fake.distinct(p) == 50)
+    });
+    assert_eq!(fake.backwards(), 0);
+    stop(source);
+}
+
+/// A stop ends in time although the broker is gone: the last commit and the leave cannot be sent.
+#[test]
+fn a_stop_without_a_broker_ends_in_time() {
+    let cluster = Cluster::mock();
+    let topic = cluster.topic(PARTITIONS);
+    cluster.fill(&topic, PARTITIONS, 50, 100);
+    let fake = Fake::default();
+    let source = start(settings(&cluster, &topic, GroupProtocol::Consumer), &fake);
+    until("all records", &[&source], || fake.taken() == 200);
+    let mock = cluster.as_mock().expect("this test asked for the mock");
+    mock.broker_down(1).expect("the broker stops");
+    let asked = Instant::now();
+    source.stop(Duration::from_secs(2));
+    let closed = source.join().expect("no panic");
+    assert!(
+        asked.elapsed() < Duration::from_secs(15),
+        "{closed:?} after {:?}",
+        asked.elapsed()
+    );
+}
+
 #[test]
 fn latest_begins_at_the_end_and_stays_there() {
     let cluster = Cluster::start();
@@ -228,7 +392,9 @@ fn latest_begins_at_the_end_and_stays_there() {
     let fake = Fake::default();
     let source = start(settings.clone(), &fake);
     until("the assignment", &[&source], || fake.owned() == 1);
-    until("the first commit", &[&source], || source.facts().last_commit.is_some());
+    until("the first commit", &[&source], || {
+        source.facts().last_commit.is_some()
+    });
     stop(source);
     // What comes while nobody is there belongs to the next owner.
     cluster.fill(&topic, 1, 5, 100);

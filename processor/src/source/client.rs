@@ -11,7 +11,7 @@ use std::{
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer},
+    consumer::{BaseConsumer, Consumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 
@@ -74,15 +74,22 @@ impl Client {
         for (name, value) in settings.properties() {
             config.set(name, value);
         }
-        let consumer: BaseConsumer<Events> =
-            config.create_with_context(Events::default()).map_err(ClientError::Create)?;
+        let consumer: BaseConsumer<Events> = config
+            .create_with_context(Events::default())
+            .map_err(ClientError::Create)?;
         let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
-        consumer.subscribe(&topics).map_err(|source| ClientError::Subscribe {
-            topics: settings.topics.clone(),
-            source,
-        })?;
+        consumer
+            .subscribe(&topics)
+            .map_err(|source| ClientError::Subscribe {
+                topics: settings.topics.clone(),
+                source,
+            })?;
         let queue = RecordQueue::new(Arc::new(consumer));
-        Ok(Self { queue, topics: settings.topics.clone(), start: settings.start })
+        Ok(Self {
+            queue,
+            topics: settings.topics.clone(),
+            start: settings.start,
+        })
     }
 
     fn consumer(&self) -> &BaseConsumer<Events> {
@@ -113,13 +120,19 @@ impl Client {
     }
 
     pub(super) fn identify(&self, topic: &[u8], partition: i32) -> Option<TopicPartition> {
-        let index = self.topics.iter().position(|name| name.as_bytes() == topic)?;
+        let index = self
+            .topics
+            .iter()
+            .position(|name| name.as_bytes() == topic)?;
         let topic = TopicId(u16::try_from(index).ok()?);
         Some(TopicPartition { topic, partition })
     }
 
     pub(super) fn identify_all(&self, named: &[Named]) -> Vec<TopicPartition> {
-        named.iter().filter_map(|n| self.identify(n.topic.as_bytes(), n.partition)).collect()
+        named
+            .iter()
+            .filter_map(|n| self.identify(n.topic.as_bytes(), n.partition))
+            .collect()
     }
 
     fn topic(&self, partition: TopicPartition) -> &str {
@@ -130,12 +143,22 @@ impl Client {
     pub(super) fn starts(&self, named: &[Named]) -> KafkaResult<Starts> {
         let list = self.consumer().committed_offsets(list(named), REQUEST)?;
         let committed = self.known_offsets(&list)?;
-        let fresh: Vec<Named> = named.iter().filter(|n| !committed.contains_key(&self.id(n))).cloned().collect();
+        let fresh: Vec<Named> = named
+            .iter()
+            .filter(|n| !committed.contains_key(&self.id(n)))
+            .cloned()
+            .collect();
         let mut begin = committed.clone();
-        let mut starts = Starts { committed, begin: BTreeMap::new(), list };
+        let mut starts = Starts {
+            committed,
+            begin: BTreeMap::new(),
+            list,
+        };
         for n in fresh {
             let offset = self.start_of(&n)?;
-            starts.list.set_partition_offset(&n.topic, n.partition, offset)?;
+            starts
+                .list
+                .set_partition_offset(&n.topic, n.partition, offset)?;
             if let Offset::Offset(offset) = offset {
                 begin.insert(self.id(&n), offset);
             }
@@ -146,7 +169,11 @@ impl Client {
 
     /// Starts at the committed offsets that the client finds itself.
     pub(super) fn unknown_starts(&self, named: &[Named]) -> Starts {
-        Starts { committed: BTreeMap::new(), begin: BTreeMap::new(), list: list(named) }
+        Starts {
+            committed: BTreeMap::new(),
+            begin: BTreeMap::new(),
+            list: list(named),
+        }
     }
 
     fn id(&self, named: &Named) -> TopicPartition {
@@ -154,7 +181,10 @@ impl Client {
             .expect("the group gives only topics that were subscribed to")
     }
 
-    fn known_offsets(&self, list: &TopicPartitionList) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+    fn known_offsets(
+        &self,
+        list: &TopicPartitionList,
+    ) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
         let mut known = BTreeMap::new();
         for element in list.elements() {
             element.error()?;
@@ -186,13 +216,16 @@ impl Client {
     }
 
     fn end_of(&self, named: &Named) -> KafkaResult<Offset> {
-        let (_, end) = self.consumer().fetch_watermarks(&named.topic, named.partition, REQUEST)?;
+        let (_, end) = self
+            .consumer()
+            .fetch_watermarks(&named.topic, named.partition, REQUEST)?;
         Ok(Offset::Offset(end))
     }
 
     /// Forwards the partition to our queue; on every assign, before it.
     pub(super) fn forward(&self, partition: TopicPartition) -> Result<(), QueueError> {
-        self.queue.forward(self.topic(partition), partition.partition)
+        self.queue
+            .forward(self.topic(partition), partition.partition)
     }
 
     /// Answers an assign.
@@ -202,18 +235,28 @@ impl Client {
 
     /// Answers a revoke.
     pub(super) fn unassign(&self, named: &[Named]) {
-        report("unassign", self.consumer().incremental_unassign(&list(named)));
+        report(
+            "unassign",
+            self.consumer().incremental_unassign(&list(named)),
+        );
     }
 
     /// Sends a commit; its answer comes as an event.
     pub(super) fn commit(&self, watermarks: &[Watermark]) -> Result<(), RDKafkaErrorCode> {
         let mut list = TopicPartitionList::with_capacity(watermarks.len());
         for w in watermarks {
-            list.add_partition_offset(self.topic(w.partition), w.partition.partition, Offset::Offset(w.offset))
-                .map_err(|error| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::InvalidArgument))?;
+            list.add_partition_offset(
+                self.topic(w.partition),
+                w.partition.partition,
+                Offset::Offset(w.offset),
+            )
+            .map_err(|error| {
+                error
+                    .rdkafka_error_code()
+                    .unwrap_or(RDKafkaErrorCode::InvalidArgument)
+            })?;
         }
-        self.consumer().commit(&list, CommitMode::Async)
-            .map_err(|error| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown))
+        self.queue.commit(&list)
     }
 
     /// Stops one partition's fetches. Only for assigned partitions: the client would take any
@@ -227,7 +270,11 @@ impl Client {
     /// Reads a partition again from `offset`, and lifts its pause if there is one.
     pub(super) fn read_from(&self, partition: TopicPartition, offset: i64) -> KafkaResult<()> {
         let mut list = self.one(partition);
-        list.set_partition_offset(self.topic(partition), partition.partition, Offset::Offset(offset))?;
+        list.set_partition_offset(
+            self.topic(partition),
+            partition.partition,
+            Offset::Offset(offset),
+        )?;
         let list = self.consumer().seek_partitions(list, REQUEST)?;
         first_error(&list)?;
         self.consumer().resume(&list)?;
@@ -257,11 +304,15 @@ impl Client {
         }
         // The destructor may wait for brokers without limit, so it gets a thread that can be left.
         let (done, closed) = mpsc::sync_channel(1);
-        let spawned = thread::Builder::new().name("kafka-close".to_owned()).spawn(move || {
-            drop(self);
-            let _ = done.send(());
-        });
-        let patience = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+        let spawned = thread::Builder::new()
+            .name("kafka-close".to_owned())
+            .spawn(move || {
+                drop(self);
+                let _ = done.send(());
+            });
+        let patience = deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(100));
         match spawned.is_ok() && closed.recv_timeout(patience).is_ok() {
             true => Closed::Clean,
             false => Closed::Abandoned,
@@ -270,5 +321,8 @@ impl Client {
 }
 
 fn first_error(list: &TopicPartitionList) -> KafkaResult<()> {
-    list.elements().first().map_or(Ok(()), rdkafka::topic_partition_list::TopicPartitionListElem::error)
+    list.elements().first().map_or(
+        Ok(()),
+        rdkafka::topic_partition_list::TopicPartitionListElem::error,
+    )
 }

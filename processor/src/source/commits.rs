@@ -3,8 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::error::RDKafkaErrorCode as Code;
-
 use super::intake::{Urgency, Watermark};
 use crate::record::TopicPartition;
 
@@ -15,37 +13,16 @@ const UNANSWERED: Duration = Duration::from_secs(30);
 /// the next rebalance.
 const REFUSED: Duration = Duration::from_secs(10);
 
-/// What an answered commit asks for. None restarts the process.
+/// Why a commit was refused, which says what to do. No refusal restarts the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Directive {
-    /// Tell the intake.
-    Acknowledge,
+pub enum Refusal {
     /// A rebalance is under way: the next tick commits the same watermarks or newer ones.
-    Wait,
-    /// Another member owns the partitions, or the group has forgotten us: a rebalance follows.
-    Drop,
+    Rebalancing,
+    /// Another member owns the partitions, or the group has forgotten us: a rebalance follows, and
+    /// nothing is committed before it.
+    Disowned,
     /// Broker or network trouble: the next tick tries again.
-    Retry,
-}
-
-/// Every answer means one of four things.
-#[must_use]
-pub fn directive(answer: Result<(), Code>) -> Directive {
-    match answer {
-        // `NoOffset`: there was nothing to commit.
-        Ok(()) | Err(Code::NoOffset) => Directive::Acknowledge,
-        // A stale epoch is renewed by the next heartbeat.
-        Err(Code::RebalanceInProgress | Code::StaleMemberEpoch) => Directive::Wait,
-        Err(
-            Code::UnknownMemberId
-            | Code::IllegalGeneration
-            | Code::FencedInstanceId
-            | Code::FencedMemberEpoch
-            | Code::AssignmentLost
-            | Code::Fatal,
-        ) => Directive::Drop,
-        Err(_) => Directive::Retry,
-    }
+    Trouble,
 }
 
 /// Paces commits: one in flight, at most one a tick unless it is urgent.
@@ -61,13 +38,21 @@ impl Commits {
     /// No commit yet.
     #[must_use]
     pub fn new(interval: Duration, now: Instant) -> Self {
-        Self { interval, last: now, in_flight: None, quiet_until: None }
+        Self {
+            interval,
+            last: now,
+            in_flight: None,
+            quiet_until: None,
+        }
     }
 
     /// Whether to commit now.
     #[must_use]
     pub fn due(&self, urgency: Urgency, now: Instant) -> bool {
-        let busy = self.in_flight.as_ref().is_some_and(|(_, sent)| now - *sent < UNANSWERED);
+        let busy = self
+            .in_flight
+            .as_ref()
+            .is_some_and(|(_, sent)| now - *sent < UNANSWERED);
         let quiet = self.quiet_until.is_some_and(|until| now < until);
         let time = urgency == Urgency::Urgent || now - self.last >= self.interval;
         time && !busy && !quiet
@@ -89,11 +74,13 @@ impl Commits {
     pub fn answered(
         &mut self,
         now: Instant,
-        mut element: impl FnMut(TopicPartition, i64) -> Option<Result<(), Code>>,
+        mut element: impl FnMut(TopicPartition, i64) -> Option<Result<(), Refusal>>,
     ) -> Vec<Watermark> {
-        let Some((sent, at)) = self.in_flight.take() else { return Vec::new() };
+        let Some((sent, at)) = self.in_flight.take() else {
+            return Vec::new();
+        };
         let speaks = |w: &Watermark, answer: &mut dyn FnMut(TopicPartition, i64) -> _| {
-            Option::<Result<(), Code>>::is_some(&answer(w.partition, w.offset))
+            Option::<Result<(), Refusal>>::is_some(&answer(w.partition, w.offset))
         };
         if !sent.iter().any(|watermark| speaks(watermark, &mut element)) {
             // The answer to an earlier commit that was given up.
@@ -102,10 +89,10 @@ impl Commits {
         }
         let mut committed = Vec::with_capacity(sent.len());
         for watermark in sent {
-            match element(watermark.partition, watermark.offset).map(directive) {
-                Some(Directive::Acknowledge) => committed.push(watermark),
-                Some(Directive::Drop) => self.quiet_until = Some(now + REFUSED),
-                Some(Directive::Wait | Directive::Retry) | None => {}
+            match element(watermark.partition, watermark.offset) {
+                Some(Ok(())) => committed.push(watermark),
+                Some(Err(Refusal::Disowned)) => self.quiet_until = Some(now + REFUSED),
+                Some(Err(Refusal::Rebalancing | Refusal::Trouble)) | None => {}
             }
         }
         committed
@@ -134,11 +121,18 @@ mod tests {
     use super::{super::intake::Epoch, *};
     use crate::record::TopicId;
 
-    const P: TopicPartition = TopicPartition { topic: TopicId(0), partition: 0 };
+    const P: TopicPartition = TopicPartition {
+        topic: TopicId(0),
+        partition: 0,
+    };
     const SECOND: Duration = Duration::from_secs(1);
 
     fn watermark(offset: i64) -> Watermark {
-        Watermark { partition: P, epoch: Epoch(1), offset }
+        Watermark {
+            partition: P,
+            epoch: Epoch(1),
+            offset,
+        }
     }
 
     #[test]
@@ -149,7 +143,10 @@ mod tests {
         assert!(commits.due(Urgency::Urgent, start));
         assert!(commits.due(Urgency::Routine, start + SECOND));
         commits.sent(vec![watermark(7)], start + SECOND);
-        assert!(!commits.due(Urgency::Urgent, start + SECOND * 3), "one is in flight");
+        assert!(
+            !commits.due(Urgency::Urgent, start + SECOND * 3),
+            "one is in flight"
+        );
         let foreign = commits.answered(start + SECOND * 3, |_, _| None);
         assert!(foreign.is_empty() && commits.in_flight());
         let done = commits.answered(start + SECOND * 3, |_, _| Some(Ok(())));
@@ -170,18 +167,10 @@ mod tests {
         let start = Instant::now();
         let mut commits = Commits::new(SECOND, start);
         commits.sent(vec![watermark(7)], start);
-        let refused = commits.answered(start, |_, _| Some(Err(Code::IllegalGeneration)));
+        let refused = commits.answered(start, |_, _| Some(Err(Refusal::Disowned)));
         assert!(refused.is_empty());
         assert!(!commits.due(Urgency::Urgent, start + SECOND));
         commits.rebalanced();
         assert!(commits.due(Urgency::Urgent, start + SECOND));
-    }
-
-    #[test]
-    fn answers_are_classified() {
-        assert_eq!(directive(Ok(())), Directive::Acknowledge);
-        assert_eq!(directive(Err(Code::RebalanceInProgress)), Directive::Wait);
-        assert_eq!(directive(Err(Code::FencedInstanceId)), Directive::Drop);
-        assert_eq!(directive(Err(Code::BrokerTransportFailure)), Directive::Retry);
     }
 }

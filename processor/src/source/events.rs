@@ -17,6 +17,8 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 
+use super::commits::Refusal;
+
 /// A partition as the client calls it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
@@ -34,7 +36,7 @@ pub struct Answered {
     /// The offset that was to be committed.
     pub offset: i64,
     /// Whether it was.
-    pub answer: Result<(), RDKafkaErrorCode>,
+    pub answer: Result<(), Refusal>,
 }
 
 /// Something that happened, in order.
@@ -111,20 +113,42 @@ impl ConsumerContext for Events {
         let whole = result.map_err(|error| code(&error));
         let elements = offsets.elements();
         let answered = elements.iter().map(|element| Answered {
-            named: Named { topic: element.topic().to_owned(), partition: element.partition() },
+            named: Named {
+                topic: element.topic().to_owned(),
+                partition: element.partition(),
+            },
             offset: element.offset().to_raw().unwrap_or(-1),
-            answer: whole.and_then(|()| element.error().map_err(|error| code(&error))),
+            answer: answer(whole.and_then(|()| element.error().map_err(|error| code(&error)))),
         });
         self.record(Event::Committed(answered.collect()));
     }
 }
 
+/// Every answer to a commit means success or one of three refusals.
+fn answer(result: Result<(), RDKafkaErrorCode>) -> Result<(), Refusal> {
+    use RDKafkaErrorCode as Code;
+    result.or_else(|code| match code {
+        // There was nothing to commit.
+        Code::NoOffset => Ok(()),
+        // A stale epoch is renewed by the next heartbeat.
+        Code::RebalanceInProgress | Code::StaleMemberEpoch => Err(Refusal::Rebalancing),
+        Code::UnknownMemberId
+        | Code::IllegalGeneration
+        | Code::FencedInstanceId
+        | Code::FencedMemberEpoch
+        | Code::AssignmentLost
+        | Code::Fatal => Err(Refusal::Disowned),
+        _ => Err(Refusal::Trouble),
+    })
+}
+
 /// The partitions of a list.
 fn named(list: &TopicPartitionList) -> Vec<Named> {
     let elements = list.elements();
-    let named = elements
-        .iter()
-        .map(|element| Named { topic: element.topic().to_owned(), partition: element.partition() });
+    let named = elements.iter().map(|element| Named {
+        topic: element.topic().to_owned(),
+        partition: element.partition(),
+    });
     named.collect()
 }
 
@@ -139,12 +163,34 @@ pub fn list(partitions: &[Named]) -> TopicPartitionList {
 }
 
 fn code(error: &KafkaError) -> RDKafkaErrorCode {
-    error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)
+    error
+        .rdkafka_error_code()
+        .unwrap_or(RDKafkaErrorCode::Unknown)
 }
 
 /// A refused answer means that the client has moved on by itself: worth a line, not a directive.
 pub(super) fn report(answer: &str, result: KafkaResult<()>) {
     if let Err(error) = result {
         tracing::warn!(answer, %error, "kafka client refused the answer to a rebalance");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RDKafkaErrorCode as Code, *};
+
+    #[test]
+    fn commit_answers_are_classified() {
+        assert_eq!(answer(Ok(())), Ok(()));
+        assert_eq!(answer(Err(Code::NoOffset)), Ok(()));
+        assert_eq!(
+            answer(Err(Code::RebalanceInProgress)),
+            Err(Refusal::Rebalancing)
+        );
+        assert_eq!(answer(Err(Code::FencedInstanceId)), Err(Refusal::Disowned));
+        assert_eq!(
+            answer(Err(Code::BrokerTransportFailure)),
+            Err(Refusal::Trouble)
+        );
     }
 }

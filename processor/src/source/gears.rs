@@ -53,14 +53,22 @@ impl Gears {
         now: Instant,
         mut fill_percent: impl FnMut(TopicPartition) -> u8,
     ) -> Vec<TopicPartition> {
-        let old = self.paused.iter().filter(|(_, since)| now - **since >= PAUSED);
-        old.map(|(partition, _)| *partition).filter(|p| fill_percent(*p) <= RESUME_AT).collect()
+        let old = self
+            .paused
+            .iter()
+            .filter(|(_, since)| now - **since >= PAUSED);
+        old.map(|(partition, _)| *partition)
+            .filter(|p| fill_percent(*p) <= RESUME_AT)
+            .collect()
     }
 
     /// The partition was resumed, or is no longer ours.
     pub fn forget(&mut self, partition: TopicPartition) {
         self.paused.remove(&partition);
-        if self.held.is_some_and(|(held, _)| held.partition == partition) {
+        if self
+            .held
+            .is_some_and(|(held, _)| held.partition == partition)
+        {
             self.held = None;
         }
     }
@@ -83,15 +91,24 @@ mod tests {
     use super::*;
     use crate::record::TopicId;
 
-    const P: TopicPartition = TopicPartition { topic: TopicId(0), partition: 0 };
-    const FULL: Held = Held { partition: P, reason: HeldReason::PartitionFull };
+    const P: TopicPartition = TopicPartition {
+        topic: TopicId(0),
+        partition: 0,
+    };
+    const FULL: Held = Held {
+        partition: P,
+        reason: HeldReason::PartitionFull,
+    };
 
     #[test]
     fn a_full_partition_is_paused_after_a_while_and_a_full_pod_never() {
         let (mut gears, start) = (Gears::default(), Instant::now());
         assert_eq!(gears.observe(Some(FULL), start), None);
         assert_eq!(gears.observe(Some(FULL), start + BLOCKED), Some(P));
-        let pod = Held { partition: P, reason: HeldReason::PodFull };
+        let pod = Held {
+            partition: P,
+            reason: HeldReason::PodFull,
+        };
         assert_eq!(gears.observe(Some(pod), start + BLOCKED), None);
         assert_eq!(gears.observe(Some(pod), start + BLOCKED * 100), None);
     }

@@ -55,7 +55,12 @@ impl Ownership {
     pub fn assign(&mut self, partition: TopicPartition, next: Option<i64>) -> Epoch {
         self.last_epoch += 1;
         let epoch = Epoch(self.last_epoch);
-        let owned = Owned { epoch, state: State::Reading, next, seen: None };
+        let owned = Owned {
+            epoch,
+            state: State::Reading,
+            next,
+            seen: None,
+        };
         self.partitions.insert(partition, owned);
         epoch
     }
@@ -73,7 +78,9 @@ impl Ownership {
 
     /// All partitions of ours with what is known of them.
     pub fn iter(&self) -> impl Iterator<Item = (TopicPartition, &Owned)> {
-        self.partitions.iter().map(|(partition, owned)| (*partition, owned))
+        self.partitions
+            .iter()
+            .map(|(partition, owned)| (*partition, owned))
     }
 
     /// One partition, if it is ours.
@@ -142,10 +149,16 @@ mod tests {
     use super::*;
     use crate::record::TopicId;
 
-    const P: TopicPartition = TopicPartition { topic: TopicId(0), partition: 0 };
+    const P: TopicPartition = TopicPartition {
+        topic: TopicId(0),
+        partition: 0,
+    };
 
     fn at(offset: i64) -> Position {
-        Position { partition: P, offset }
+        Position {
+            partition: P,
+            offset,
+        }
     }
 
     #[test]
@@ -155,7 +168,11 @@ mod tests {
         let epoch = ownership.assign(P, Some(5));
         assert_eq!(ownership.judge(at(4)), Judgement::Backwards);
         assert_eq!(ownership.judge(at(5)), Judgement::Ours(epoch));
-        assert_eq!(ownership.judge(at(9)), Judgement::Ours(epoch), "holes are legal");
+        assert_eq!(
+            ownership.judge(at(9)),
+            Judgement::Ours(epoch),
+            "holes are legal"
+        );
         assert_eq!(ownership.judge(at(9)), Judgement::Backwards);
     }
 

@@ -19,6 +19,7 @@ use std::{
 };
 
 use rdkafka::{
+    TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::RDKafkaErrorCode,
 };
@@ -139,6 +140,33 @@ impl<C: ConsumerContext> RecordQueue<C> {
             sys::rd_kafka_queue_destroy(handle);
         }
         Ok(())
+    }
+
+    /// Sends a commit whose answer comes as an event of the main queue. (The consumer's own
+    /// asynchronous commit never calls back: rust-rdkafka 0.39 asks the client for events, and the
+    /// client answers such a commit only to a registered callback.)
+    ///
+    /// # Errors
+    /// When the client refuses at once, for example without a group.
+    pub fn commit(&self, offsets: &TopicPartitionList) -> Result<(), RDKafkaErrorCode> {
+        let client = self.shared.consumer.client().native_ptr();
+        // SAFETY: the client and the list are valid for the call, which copies the list; it keeps
+        // its own reference to the consumer's queue for the answer, so that the handle can go
+        // back; without a callback the opaque pointer is not used.
+        let code = unsafe {
+            let answers = sys::rd_kafka_queue_get_consumer(client);
+            if answers.is_null() {
+                return Err(RDKafkaErrorCode::UnknownGroup);
+            }
+            let list = offsets.ptr();
+            let code = sys::rd_kafka_commit_queue(client, list, answers, None, ptr::null_mut());
+            sys::rd_kafka_queue_destroy(answers);
+            code
+        };
+        match code {
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            refused => Err(refused.into()),
+        }
     }
 
     /// An empty batch for this queue.

@@ -49,7 +49,9 @@ impl Turns {
 
     /// Answers a pending assign as soon as the committed offsets are known.
     pub(super) fn progress_assign(&mut self, now: Instant) {
-        let Some(Assigning { named, since }) = self.assigning.take() else { return };
+        let Some(Assigning { named, since }) = self.assigning.take() else {
+            return;
+        };
         if self.stopping {
             // Nothing is read any more; the close gives the partitions back.
             let starts = self.client.unknown_starts(&named);
@@ -73,9 +75,17 @@ impl Turns {
             let committed = starts.committed.get(&partition).copied();
             let epoch = self.ownership.assign(partition, begin);
             self.forward(partition);
-            assigned.push(Assigned { partition, epoch, committed });
+            assigned.push(Assigned {
+                partition,
+                epoch,
+                committed,
+            });
             if let (None, Some(offset)) = (committed, begin) {
-                self.beginnings.push(Watermark { partition, epoch, offset });
+                self.beginnings.push(Watermark {
+                    partition,
+                    epoch,
+                    offset,
+                });
             }
         }
         self.intake.assign(&assigned);
@@ -132,15 +142,24 @@ impl Turns {
             self.ownership.set_state(*partition, State::Revoking);
         }
         self.intake.begin_revoke(&partitions);
-        self.draining = Some(Draining { partitions, answer, deadline, commit_deadline: None });
+        self.draining = Some(Draining {
+            partitions,
+            answer,
+            deadline,
+            commit_deadline: None,
+        });
     }
 
     /// Gives draining partitions back once nothing runs on them and their last commit is answered,
     /// or their time is up.
     pub(super) fn progress_revoke(&mut self, now: Instant) {
-        let Some(mut draining) = self.draining.take() else { return };
+        let Some(mut draining) = self.draining.take() else {
+            return;
+        };
         let done = match draining.commit_deadline {
-            None if now < draining.deadline && self.intake.running(&draining.partitions) > 0 => false,
+            None if now < draining.deadline && self.intake.running(&draining.partitions) > 0 => {
+                false
+            }
             None => {
                 draining.commit_deadline = Some(now + LAST_COMMIT);
                 let last = self.intake.finish_revoke(&draining.partitions);
@@ -164,7 +183,9 @@ impl Turns {
         self.commits.rebalanced();
         self.facts.update(|facts| facts.rebalances += 1);
         if let Some(draining) = &mut self.draining {
-            draining.partitions.retain(|partition| !partitions.contains(partition));
+            draining
+                .partitions
+                .retain(|partition| !partitions.contains(partition));
             draining.answer = None;
         }
     }
@@ -175,6 +196,7 @@ impl Turns {
             self.gears.forget(*partition);
             self.silence.forget(*partition);
         }
-        self.beginnings.retain(|begin| !partitions.contains(&begin.partition));
+        self.beginnings
+            .retain(|begin| !partitions.contains(&begin.partition));
     }
 }

@@ -129,9 +129,15 @@ impl SourceSettings {
         match self.protocol {
             GroupProtocol::Classic => vec![
                 ("group.protocol", "classic".to_owned()),
-                ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
+                (
+                    "partition.assignment.strategy",
+                    "cooperative-sticky".to_owned(),
+                ),
                 ("session.timeout.ms", millis(self.tuning.session_timeout)),
-                ("heartbeat.interval.ms", millis(self.tuning.session_timeout / 10)),
+                (
+                    "heartbeat.interval.ms",
+                    millis(self.tuning.session_timeout / 10),
+                ),
             ],
             // The client refuses session, heartbeat and strategy here: they are the broker's.
             GroupProtocol::Consumer => vec![("group.protocol", "consumer".to_owned())],
@@ -142,15 +148,33 @@ impl SourceSettings {
 impl ClientLimits {
     fn properties(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("queued.max.messages.kbytes", self.queued_max_messages_kbytes.to_string()),
+            (
+                "queued.max.messages.kbytes",
+                self.queued_max_messages_kbytes.to_string(),
+            ),
             ("fetch.max.bytes", self.fetch_max_bytes.to_string()),
-            ("max.partition.fetch.bytes", self.max_partition_fetch_bytes.to_string()),
+            (
+                "max.partition.fetch.bytes",
+                self.max_partition_fetch_bytes.to_string(),
+            ),
             ("message.max.bytes", self.message_max_bytes.to_string()),
-            ("receive.message.max.bytes", self.receive_message_max_bytes.to_string()),
-            ("fetch.queue.backoff.ms", self.fetch_queue_backoff_ms.to_string()),
+            (
+                "receive.message.max.bytes",
+                self.receive_message_max_bytes.to_string(),
+            ),
+            (
+                "fetch.queue.backoff.ms",
+                self.fetch_queue_backoff_ms.to_string(),
+            ),
             ("queued.min.messages", self.queued_min_messages.to_string()),
-            ("socket.send.buffer.bytes", self.socket_send_buffer_bytes.to_string()),
-            ("socket.receive.buffer.bytes", self.socket_receive_buffer_bytes.to_string()),
+            (
+                "socket.send.buffer.bytes",
+                self.socket_send_buffer_bytes.to_string(),
+            ),
+            (
+                "socket.receive.buffer.bytes",
+                self.socket_receive_buffer_bytes.to_string(),
+            ),
         ]
     }
 }

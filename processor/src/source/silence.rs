@@ -57,7 +57,10 @@ mod tests {
     use super::*;
     use crate::record::TopicId;
 
-    const P: TopicPartition = TopicPartition { topic: TopicId(0), partition: 0 };
+    const P: TopicPartition = TopicPartition {
+        topic: TopicId(0),
+        partition: 0,
+    };
 
     #[test]
     fn only_silence_without_a_reason_alarms() {

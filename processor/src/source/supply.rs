@@ -47,7 +47,12 @@ struct Pick<'a> {
 
 impl Supply {
     pub(super) fn new(batch: Batch<Events>, max_message_bytes: usize) -> Self {
-        Self { batch, judged: VecDeque::new(), max_message_bytes, largest: 0 }
+        Self {
+            batch,
+            judged: VecDeque::new(),
+            max_message_bytes,
+            largest: 0,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -84,19 +89,29 @@ impl Supply {
         self.largest -= self.largest / 8;
         for message in self.batch.messages() {
             self.largest = self.largest.max(message.value().map_or(0, <[u8]>::len));
-            self.judged.push_back(judge(&message, client, ownership, &mut found));
+            self.judged
+                .push_back(judge(&message, client, ownership, &mut found));
         }
         found
     }
 
     /// Offers what is held to the intake and releases what it took.
-    pub(super) fn offer(&mut self, intake: &mut dyn Intake, ownership: &mut Ownership) -> Admission {
+    pub(super) fn offer(
+        &mut self,
+        intake: &mut dyn Intake,
+        ownership: &mut Ownership,
+    ) -> Admission {
         let mut headers = Vec::new();
         let picks = self.pick(ownership, &mut headers);
-        let offered: Vec<Offered<'_>> =
-            picks.iter().map(|pick| pick.offer(&headers, self.max_message_bytes)).collect();
+        let offered: Vec<Offered<'_>> = picks
+            .iter()
+            .map(|pick| pick.offer(&headers, self.max_message_bytes))
+            .collect();
         let admission = match offered.is_empty() {
-            true => Admission { taken: 0, held: None },
+            true => Admission {
+                taken: 0,
+                held: None,
+            },
             false => intake.admit(&offered),
         };
         let taken = admission.taken.min(offered.len());
@@ -118,7 +133,9 @@ impl Supply {
         let mut picks: Vec<Pick<'a>> = Vec::with_capacity(self.batch.len());
         let mut asked = None;
         for (index, (message, judged)) in self.batch.messages().zip(&self.judged).enumerate() {
-            let Some((position, epoch)) = *judged else { continue };
+            let Some((position, epoch)) = *judged else {
+                continue;
+            };
             let admits = match asked {
                 Some((partition, admits)) if partition == position.partition => admits,
                 _ => ownership.admits(position.partition, epoch),
@@ -127,7 +144,13 @@ impl Supply {
             if admits {
                 let from = headers.len();
                 message.headers(headers);
-                picks.push(Pick { index, position, epoch, message, headers: from..headers.len() });
+                picks.push(Pick {
+                    index,
+                    position,
+                    epoch,
+                    message,
+                    headers: from..headers.len(),
+                });
             }
         }
         picks
@@ -156,7 +179,11 @@ impl Pick<'_> {
             }),
             false => Body::Record(parts),
         };
-        Offered { position: self.position, epoch: self.epoch, body }
+        Offered {
+            position: self.position,
+            epoch: self.epoch,
+            body,
+        }
     }
 }
 
@@ -171,7 +198,10 @@ fn judge(
         found.faults.unowned += 1;
         return None;
     };
-    let position = Position { partition, offset: message.offset() };
+    let position = Position {
+        partition,
+        offset: message.offset(),
+    };
     if message.error().is_some() {
         found.faults.unreadable += 1;
         found.unreadable_at = Some(position);

@@ -15,13 +15,13 @@ use super::{
     client::{Client, Closed},
     commits::Commits,
     events::{Answered, Event},
-    facts::{FactsCell, Gear, PartitionFacts, Phase},
+    facts::{FactsCell, Phase},
     gears::Gears,
-    intake::{Held, Intake, Watermark},
+    intake::{Intake, Watermark},
     ownership::{Owned, Ownership, State},
     rebalance::{Assigning, Draining},
     settings::SourceSettings,
-    silence::{Expectation, Silence},
+    silence::Silence,
     supply::Supply,
 };
 use crate::record::TopicPartition;
@@ -39,7 +39,7 @@ const TICK: Duration = Duration::from_millis(250);
 const EVENTS: usize = 64;
 
 /// How long leaving the group and closing the client may take.
-const CLOSE: Duration = Duration::from_secs(5);
+pub(super) const CLOSE: Duration = Duration::from_secs(5);
 
 /// Everything that the source thread owns. The supply borrows from the client and goes first.
 pub(super) struct Turns {
@@ -59,7 +59,7 @@ pub(super) struct Turns {
     pub(super) facts: FactsCell,
     control: Arc<Control>,
     next_tick: Instant,
-    fatal: bool,
+    pub(super) fatal: bool,
 }
 
 impl Turns {
@@ -111,7 +111,12 @@ impl Turns {
     }
 
     fn close(self) -> Closed {
-        let Self { supply, client, facts, .. } = self;
+        let Self {
+            supply,
+            client,
+            facts,
+            ..
+        } = self;
         drop(supply);
         let closed = client.close(Instant::now() + CLOSE);
         facts.update(|facts| {
@@ -155,7 +160,9 @@ impl Turns {
     /// Reads a partition again from the first record that was not admitted.
     fn read_again(&mut self, partition: TopicPartition, otherwise: Option<i64>) {
         self.supply.disown(partition);
-        let Some(offset) = self.ownership.rewind(partition, otherwise) else { return };
+        let Some(offset) = self.ownership.rewind(partition, otherwise) else {
+            return;
+        };
         if let Err(error) = self.client.read_from(partition, offset) {
             tracing::warn!(%error, ?partition, offset, "cannot read a partition again");
             self.facts.update(|facts| facts.faults.refused += 1);
@@ -173,15 +180,26 @@ impl Turns {
             found.map(|answered| answered.answer)
         };
         let done = self.commits.answered(now, element);
-        let refused = answers.iter().filter(|answered| answered.answer.is_err()).count();
+        let refused = answers
+            .iter()
+            .filter(|answered| answered.answer.is_err())
+            .count();
         self.facts.update(|facts| {
             facts.faults.commits += refused as u64;
-            facts.last_commit = if done.is_empty() { facts.last_commit } else { Some(now) };
+            facts.last_commit = if done.is_empty() {
+                facts.last_commit
+            } else {
+                Some(now)
+            };
         });
         let beginnings = std::mem::take(&mut self.beginnings);
-        let (ours, theirs): (Vec<_>, Vec<_>) =
-            done.into_iter().partition(|watermark| beginnings.contains(watermark));
-        self.beginnings = beginnings.into_iter().filter(|begin| !ours.contains(begin)).collect();
+        let (ours, theirs): (Vec<_>, Vec<_>) = done
+            .into_iter()
+            .partition(|watermark| beginnings.contains(watermark));
+        self.beginnings = beginnings
+            .into_iter()
+            .filter(|begin| !ours.contains(begin))
+            .collect();
         if !theirs.is_empty() {
             self.intake.acknowledged(&theirs);
         }
@@ -195,7 +213,8 @@ impl Turns {
         }
         let mut watermarks = Vec::new();
         self.intake.watermarks(&mut watermarks);
-        self.beginnings.retain(|begin| !watermarks.iter().any(|w| w.partition == begin.partition));
+        self.beginnings
+            .retain(|begin| !watermarks.iter().any(|w| w.partition == begin.partition));
         watermarks.extend_from_slice(&self.beginnings);
         if !self.commit(watermarks, now) {
             self.commits.idle(now);
@@ -229,7 +248,9 @@ impl Turns {
         if self.supply.is_empty() {
             // A pending revoke delivers nothing and must be answered soon.
             let patience = if self.draining.is_some() { HOLD } else { IDLE };
-            let found = self.supply.refill(&self.client, &mut self.ownership, patience);
+            let found = self
+                .supply
+                .refill(&self.client, &mut self.ownership, patience);
             self.account(found);
         }
         let admission = self.supply.offer(&mut *self.intake, &mut self.ownership);
@@ -257,7 +278,10 @@ impl Turns {
 
     /// Second gear, if it helps anybody: another partition has lag and may go on.
     fn pause(&mut self, partition: TopicPartition, now: Instant) {
-        let others = self.ownership.iter().filter(|(p, o)| *p != partition && o.state == State::Reading);
+        let others = self
+            .ownership
+            .iter()
+            .filter(|(p, o)| *p != partition && o.state == State::Reading);
         if !others.into_iter().any(|(p, owned)| self.lag(p, owned) > 0) {
             thread::park_timeout(HOLD);
             return;
@@ -275,7 +299,7 @@ impl Turns {
         }
     }
 
-    fn resume(&mut self, partition: TopicPartition) {
+    pub(super) fn resume(&mut self, partition: TopicPartition) {
         self.supply.disown(partition);
         let Some(offset) = self.ownership.rewind(partition, None) else {
             self.gears.forget(partition);
@@ -293,90 +317,13 @@ impl Turns {
         }
     }
 
-    fn lag(&self, partition: TopicPartition, owned: &Owned) -> i64 {
-        let read = self.ownership.seen(partition).map(|seen| seen + 1).or(owned.next).unwrap_or(0);
+    pub(super) fn lag(&self, partition: TopicPartition, owned: &Owned) -> i64 {
+        let read = self
+            .ownership
+            .seen(partition)
+            .map(|seen| seen + 1)
+            .or(owned.next)
+            .unwrap_or(0);
         self.client.end(partition).map_or(0, |end| end - read)
-    }
-
-    /// What changes slowly: resumes, alarms, the client's health, the facts.
-    fn tick(&mut self, now: Instant) {
-        let intake = &mut self.intake;
-        for partition in self.gears.ripe(now, |partition| intake.fill_percent(partition)) {
-            self.resume(partition);
-        }
-        for partition in self.silent(now) {
-            tracing::warn!(?partition, "a partition with lag gives no record: forwarded again");
-            self.facts.update(|facts| facts.faults.silent += 1);
-            self.forward(partition);
-        }
-        if self.fatal || self.client.is_fatal() {
-            self.rebuild();
-        }
-        self.publish(now);
-    }
-
-    fn silent(&mut self, now: Instant) -> Vec<TopicPartition> {
-        let idle = self.supply.is_empty() && self.draining.is_none() && self.assigning.is_none();
-        let mut silent = Vec::new();
-        for (partition, owned) in self.ownership.iter() {
-            let expected = idle && owned.state == State::Reading && self.lag(partition, owned) > 0;
-            let expectation = if expected { Expectation::Records } else { Expectation::Silence };
-            let seen = self.ownership.seen(partition);
-            if self.silence.alarmed(partition, seen, expectation, now) {
-                silent.push(partition);
-            }
-        }
-        silent
-    }
-
-    /// A client that met a fatal error never works again: everything is lost, a new one joins.
-    fn rebuild(&mut self) {
-        let fresh = match Client::connect(&self.settings) {
-            Ok(fresh) => fresh,
-            Err(error) => {
-                tracing::error!(%error, "cannot build a new client yet");
-                return;
-            }
-        };
-        tracing::error!("the kafka client met a fatal error and is built anew");
-        self.lose(&self.ownership.all());
-        self.draining = None;
-        self.assigning = None;
-        self.supply = Supply::new(fresh.batch(), self.settings.max_message_bytes);
-        let old = std::mem::replace(&mut self.client, fresh);
-        let closed = old.close(Instant::now() + CLOSE);
-        tracing::info!(?closed, "the old client is closed");
-        self.commits.forget();
-        self.fatal = false;
-        self.facts.update(|facts| {
-            facts.faults.rebuilds += 1;
-            facts.phase = Phase::Joining;
-        });
-    }
-
-    fn publish(&self, now: Instant) {
-        let held = self.gears.held();
-        let partitions = self.ownership.iter().map(|(partition, owned)| PartitionFacts {
-            partition,
-            epoch: owned.epoch,
-            gear: gear(partition, owned, held),
-            position: owned.next,
-            end: self.client.end(partition),
-        });
-        let partitions = partitions.collect();
-        self.facts.update(|facts| {
-            facts.partitions = partitions;
-            facts.pauses = self.gears.pauses();
-            facts.last_turn = now;
-        });
-    }
-}
-
-fn gear(partition: TopicPartition, owned: &Owned, held: Option<Held>) -> Gear {
-    match (owned.state, held) {
-        (State::Paused, _) => Gear::Paused,
-        (State::Revoking, _) => Gear::Draining,
-        (State::Reading, Some(held)) if held.partition == partition => Gear::Held(held),
-        (State::Reading, _) => Gear::Open,
     }
 }

@@ -100,14 +100,12 @@ impl Member {
 
     /// Serves one event; a record here is remembered, not lost.
     pub(crate) fn serve(&mut self) {
-        match self.consumer.poll(Duration::ZERO) {
-            Some(Ok(message)) => {
-                self.on_main
-                    .entry(message.partition())
-                    .or_default()
-                    .push(message.offset());
-            }
-            Some(Err(_)) | None => {}
+        // Errors were recorded by the context.
+        if let Some(Ok(message)) = self.consumer.poll(Duration::ZERO) {
+            self.on_main
+                .entry(message.partition())
+                .or_default()
+                .push(message.offset());
         }
         self.fatal = usize::from(self.consumer.client().fatal_error().is_some());
         for event in self.consumer.context().take() {

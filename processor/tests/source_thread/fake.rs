@@ -4,6 +4,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
+    thread,
+    time::Duration,
 };
 
 use penstock_processor::{
@@ -14,7 +16,10 @@ use penstock_processor::{
 };
 
 pub(crate) fn partition(number: i32) -> TopicPartition {
-    TopicPartition { topic: TopicId(0), partition: number }
+    TopicPartition {
+        topic: TopicId(0),
+        partition: number,
+    }
 }
 
 /// One member's view; members of a group share what the group has seen.
@@ -44,12 +49,17 @@ struct Member {
     revoke_waits: usize,
     revoking: BTreeSet<TopicPartition>,
     oversize: Vec<(i64, usize)>,
+    losses: usize,
+    block: Option<Duration>,
 }
 
 impl Fake {
     /// Another member of the same group.
     pub(crate) fn member(&self) -> Self {
-        Self { member: Arc::default(), group: Arc::clone(&self.group) }
+        Self {
+            member: Arc::default(),
+            group: Arc::clone(&self.group),
+        }
     }
 
     fn me(&self) -> MutexGuard<'_, Member> {
@@ -105,6 +115,15 @@ impl Fake {
         self.me().running = records;
     }
 
+    /// The next admission takes this long, which no intake may.
+    pub(crate) fn block_once(&self, time: Duration) {
+        self.me().block = Some(time);
+    }
+
+    pub(crate) fn losses(&self) -> usize {
+        self.me().losses
+    }
+
     pub(crate) fn revoke_waits(&self) -> usize {
         self.me().revoke_waits
     }
@@ -115,7 +134,10 @@ impl Fake {
 
     /// Highest offset that any member of the group has taken.
     pub(crate) fn last(&self, number: i32) -> Option<i64> {
-        self.us().offsets.get(&number).and_then(|seen| seen.keys().next_back().copied())
+        self.us()
+            .offsets
+            .get(&number)
+            .and_then(|seen| seen.keys().next_back().copied())
     }
 
     /// Distinct offsets that the group has taken.
@@ -125,7 +147,12 @@ impl Fake {
 
     /// Records that the group has taken more than once.
     pub(crate) fn repeats(&self) -> usize {
-        self.us().offsets.values().flat_map(BTreeMap::values).map(|times| times - 1).sum()
+        self.us()
+            .offsets
+            .values()
+            .flat_map(BTreeMap::values)
+            .map(|times| times - 1)
+            .sum()
     }
 
     /// Records not above the one before them within one assignment.
@@ -137,7 +164,10 @@ impl Fake {
 impl Member {
     fn hold(&self, offered: &Offered<'_>) -> Option<HeldReason> {
         let number = offered.position.partition.partition;
-        let full = self.limits.get(&number).is_some_and(|limit| self.held(number) >= *limit);
+        let full = self
+            .limits
+            .get(&number)
+            .is_some_and(|limit| self.held(number) >= *limit);
         if self.gate_closed {
             Some(HeldReason::GateClosed)
         } else {
@@ -153,7 +183,10 @@ impl Member {
         let position = offered.position;
         let (epoch, _) = self.owned[&position.partition];
         assert_eq!(epoch, offered.epoch, "a record of another assignment");
-        assert!(!self.revoking.contains(&position.partition), "a record after begin_revoke");
+        assert!(
+            !self.revoking.contains(&position.partition),
+            "a record after begin_revoke"
+        );
         match offered.body {
             Body::Record(parts) => {
                 let record = Record::copy(position, &parts);
@@ -162,10 +195,20 @@ impl Member {
             Body::Oversize(oversize) => self.oversize.push((position.offset, oversize.bytes)),
         }
         let number = position.partition.partition;
-        let before = self.watermarks.insert(position.partition, position.offset + 1);
+        let before = self
+            .watermarks
+            .insert(position.partition, position.offset + 1);
         group.backwards += usize::from(before.is_some_and(|next| position.offset < next));
-        self.offsets.entry(number).or_default().push(position.offset);
-        *group.offsets.entry(number).or_default().entry(position.offset).or_default() += 1;
+        self.offsets
+            .entry(number)
+            .or_default()
+            .push(position.offset);
+        *group
+            .offsets
+            .entry(number)
+            .or_default()
+            .entry(position.offset)
+            .or_default() += 1;
         self.taken += 1;
     }
 
@@ -197,26 +240,43 @@ impl Intake for Fake {
     fn assign(&mut self, partitions: &[Assigned]) {
         let mut me = self.me();
         for given in partitions {
-            let before = me.owned.insert(given.partition, (given.epoch, given.committed));
+            let before = me
+                .owned
+                .insert(given.partition, (given.epoch, given.committed));
             assert!(before.is_none(), "assigned twice");
-            me.at_assign.insert(given.partition.partition, given.committed);
+            me.at_assign
+                .insert(given.partition.partition, given.committed);
         }
     }
 
     fn admit(&mut self, records: &[Offered<'_>]) -> Admission {
+        let block = self.me().block.take();
+        if let Some(time) = block {
+            thread::sleep(time);
+        }
         let (mut me, mut us) = (self.me(), self.us());
         for (taken, offered) in records.iter().enumerate() {
             if let Some(reason) = me.hold(offered) {
-                let held = Some(Held { partition: offered.position.partition, reason });
+                let held = Some(Held {
+                    partition: offered.position.partition,
+                    reason,
+                });
                 return Admission { taken, held };
             }
             me.take(offered, &mut us);
         }
-        Admission { taken: records.len(), held: None }
+        Admission {
+            taken: records.len(),
+            held: None,
+        }
     }
 
     fn fill_percent(&mut self, partition: TopicPartition) -> u8 {
-        if self.me().limits.contains_key(&partition.partition) { 100 } else { 0 }
+        if self.me().limits.contains_key(&partition.partition) {
+            100
+        } else {
+            0
+        }
     }
 
     fn begin_revoke(&mut self, partitions: &[TopicPartition]) {
@@ -238,7 +298,9 @@ impl Intake for Fake {
     }
 
     fn lose(&mut self, partitions: &[TopicPartition]) {
-        self.me().forget(partitions);
+        let mut me = self.me();
+        me.losses += 1;
+        me.forget(partitions);
     }
 
     fn watermarks(&mut self, into: &mut Vec<Watermark>) {
@@ -252,7 +314,11 @@ impl Intake for Fake {
     fn acknowledged(&mut self, commits: &[Watermark]) {
         let mut me = self.me();
         for commit in commits {
-            if me.owned.get(&commit.partition).is_some_and(|(epoch, _)| *epoch == commit.epoch) {
+            if me
+                .owned
+                .get(&commit.partition)
+                .is_some_and(|(epoch, _)| *epoch == commit.epoch)
+            {
                 me.acknowledged.insert(commit.partition, commit.offset);
             }
         }
