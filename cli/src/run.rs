@@ -3,9 +3,7 @@
 
 use std::{error::Error, process::ExitCode};
 
-use penstock_crds::{
-    names::BootstrapServer, pipeline::ValidatedPipeline, quantity::Quantity,
-};
+use penstock_crds::{names::BootstrapServer, pipeline::ValidatedPipeline, quantity::Quantity};
 use penstock_processor::{
     plan::Facts,
     run::{Options, RunError, log_to_stderr, run},
@@ -50,13 +48,17 @@ pub fn command(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// What the command line says goes before the object.
-fn overrule(pipeline: &mut ValidatedPipeline, arguments: &RunArguments) -> Result<(), Box<dyn Error>> {
+fn overrule(
+    pipeline: &mut ValidatedPipeline,
+    arguments: &RunArguments,
+) -> Result<(), Box<dyn Error>> {
     if let Some(limit) = arguments.memory {
         pipeline.resources.memory_limit = Quantity::from_bytes(limit.0);
     }
     if let Some(servers) = &arguments.bootstrap_servers {
         let parsed: Result<_, _> = servers.split(',').map(BootstrapServer::parse).collect();
-        pipeline.source.bootstrap_servers = parsed.map_err(|e| format!("--bootstrap-servers: {e}"))?;
+        pipeline.source.bootstrap_servers =
+            parsed.map_err(|e| format!("--bootstrap-servers: {e}"))?;
     }
     Ok(())
 }

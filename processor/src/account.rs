@@ -35,7 +35,9 @@ impl Sources<'_> {
     pub fn partitions(&self, engines: &[PartitionFacts]) -> Vec<PartitionStatus> {
         let of = |partition: TopicPartition| engines.iter().find(|e| e.partition == partition);
         let assigned = self.source.partitions.iter();
-        assigned.filter_map(|facts| Some(self.partition(facts, of(facts.partition)?))).collect()
+        assigned
+            .filter_map(|facts| Some(self.partition(facts, of(facts.partition)?)))
+            .collect()
     }
 
     fn partition(
@@ -45,7 +47,9 @@ impl Sources<'_> {
     ) -> PartitionStatus {
         let engine = &dispatched.engine;
         let watermark = engine.watermark.or(source.position).unwrap_or(-1);
-        let unfinished = source.end.map(|end| u64::try_from(end - watermark).unwrap_or(0));
+        let unfinished = source
+            .end
+            .map(|end| u64::try_from(end - watermark).unwrap_or(0));
         let permille = engine.hottest.map_or(0, |hottest| hottest.permille);
         PartitionStatus {
             topic: self.topic(source.partition),
@@ -56,7 +60,11 @@ impl Sources<'_> {
             window: engine.window,
             window_limit: self.plan.dispatch.window,
             held: engine.records,
-            blocked_keys: engine.lanes.iter().map(|lane| u64::from(lane.blocked)).sum(),
+            blocked_keys: engine
+                .lanes
+                .iter()
+                .map(|lane| u64::from(lane.blocked))
+                .sum(),
             bytes: engine.bytes,
             lag_records: unfinished,
             lag_seconds: self.lag_seconds(unfinished),
@@ -104,7 +112,12 @@ impl Sources<'_> {
     #[must_use]
     pub fn source(&self, now: Instant) -> SourceStatus {
         let faults = &self.source.faults;
-        let ours = [faults.on_main_queue, faults.unowned, faults.backwards, faults.silent];
+        let ours = [
+            faults.on_main_queue,
+            faults.unowned,
+            faults.backwards,
+            faults.silent,
+        ];
         SourceStatus {
             rebalances: self.source.rebalances,
             pauses: self.source.pauses,
@@ -139,7 +152,10 @@ impl Sources<'_> {
 pub fn room(engines: &[PartitionFacts], pod: &PodFacts, plan: &Plan) -> u64 {
     let window = |e: &PartitionFacts| plan.dispatch.window.saturating_sub(e.engine.window);
     let windows: u64 = engines.iter().map(window).sum();
-    let charge = pod.bytes.checked_div(pod.records).unwrap_or_else(|| record_charge(1024));
+    let charge = pod
+        .bytes
+        .checked_div(pod.records)
+        .unwrap_or_else(|| record_charge(1024));
     windows.min(pod.budget.saturating_sub(pod.bytes) / charge.max(1))
 }
 

@@ -79,19 +79,27 @@ impl DispatcherIntake {
     /// Admits a run of records of one partition; how many, and what stopped it.
     fn admit_run(&mut self, partition: TopicPartition, run: &[Offered<'_>]) -> pool::Admitted {
         let Some(assignment) = self.partitions.get(&partition) else {
-            return pool::Admitted { records: 0, stopped: Some(Full::Epoch) };
+            return pool::Admitted {
+                records: 0,
+                stopped: Some(Full::Epoch),
+            };
         };
         self.charges.clear();
-        self.charges.extend(run.iter().map(|r| (r.position.offset, charge(&r.body))));
+        self.charges
+            .extend(run.iter().map(|r| (r.position.offset, charge(&r.body))));
         let room = self.set_up.dispatcher.room(partition, &self.charges);
         for (record, (_, charge)) in run[..room.records].iter().zip(&self.charges) {
-            self.batch.push_back(self.set_up.copy(record, *charge, &assignment.origin));
+            self.batch
+                .push_back(self.set_up.copy(record, *charge, &assignment.origin));
         }
         let admitted = self.set_up.dispatcher.admit(partition, &mut self.batch);
         // Normally empty: only a budget that shrank in between leaves copies behind.
         self.batch.clear();
         let stopped = admitted.stopped.or(room.stopped);
-        pool::Admitted { records: admitted.records, stopped }
+        pool::Admitted {
+            records: admitted.records,
+            stopped,
+        }
     }
 
     fn changed(&mut self) -> impl Iterator<Item = Watermark> {
@@ -103,7 +111,11 @@ impl DispatcherIntake {
             let current = assignment.epoch.0 == mark.epoch.0;
             let risen = mark.position > assignment.origin.floor.load(Ordering::Relaxed);
             let (partition, epoch) = (mark.partition, assignment.epoch);
-            (current && risen).then_some(Watermark { partition, epoch, offset: mark.position })
+            (current && risen).then_some(Watermark {
+                partition,
+                epoch,
+                offset: mark.position,
+            })
         })
     }
 }
@@ -117,7 +129,10 @@ impl Intake for DispatcherIntake {
                 generation: self.set_up.generation,
                 floor: AtomicI64::new(assigned.committed.unwrap_or(-1)),
             };
-            let assignment = Assignment { epoch: assigned.epoch, origin: Arc::new(origin) };
+            let assignment = Assignment {
+                epoch: assigned.epoch,
+                origin: Arc::new(origin),
+            };
             self.partitions.insert(assigned.partition, assignment);
             let epoch = engine::Epoch(assigned.epoch.0);
             self.set_up.dispatcher.assign(assigned.partition, epoch);
@@ -132,7 +147,10 @@ impl Intake for DispatcherIntake {
             taken += admitted.records;
             if admitted.records < run.len() {
                 let reason = admitted.stopped.map_or(HeldReason::PodFull, held);
-                return Admission { taken, held: Some(Held { partition, reason }) };
+                return Admission {
+                    taken,
+                    held: Some(Held { partition, reason }),
+                };
             }
         }
         Admission { taken, held: None }
@@ -156,15 +174,22 @@ impl Intake for DispatcherIntake {
     }
 
     fn finish_revoke(&mut self, partitions: &[TopicPartition]) -> Vec<Watermark> {
-        let last = self.changed().filter(|mark| partitions.contains(&mark.partition)).collect();
+        let last = self
+            .changed()
+            .filter(|mark| partitions.contains(&mark.partition))
+            .collect();
         self.set_up.dispatcher.finish_revoke(partitions);
-        partitions.iter().for_each(|partition| drop(self.partitions.remove(partition)));
+        partitions
+            .iter()
+            .for_each(|partition| drop(self.partitions.remove(partition)));
         last
     }
 
     fn lose(&mut self, partitions: &[TopicPartition]) {
         self.set_up.dispatcher.lose(partitions);
-        partitions.iter().for_each(|partition| drop(self.partitions.remove(partition)));
+        partitions
+            .iter()
+            .for_each(|partition| drop(self.partitions.remove(partition)));
     }
 
     fn watermarks(&mut self, into: &mut Vec<Watermark>) {
@@ -174,18 +199,30 @@ impl Intake for DispatcherIntake {
     fn urgency(&mut self) -> Urgency {
         let quarter = u64::from(self.set_up.limits.window / 4).max(1);
         let urgent = self.partitions.keys().any(|partition| {
-            self.set_up.dispatcher.fill(*partition).is_some_and(|fill| fill.window >= quarter)
+            self.set_up
+                .dispatcher
+                .fill(*partition)
+                .is_some_and(|fill| fill.window >= quarter)
         });
-        if urgent { Urgency::Urgent } else { Urgency::Routine }
+        if urgent {
+            Urgency::Urgent
+        } else {
+            Urgency::Routine
+        }
     }
 
     fn acknowledged(&mut self, commits: &[Watermark]) {
         for commit in commits {
-            let Some(assignment) = self.partitions.get(&commit.partition) else { continue };
+            let Some(assignment) = self.partitions.get(&commit.partition) else {
+                continue;
+            };
             if assignment.epoch != commit.epoch {
                 continue;
             }
-            assignment.origin.floor.fetch_max(commit.offset, Ordering::Relaxed);
+            assignment
+                .origin
+                .floor
+                .fetch_max(commit.offset, Ordering::Relaxed);
             self.set_up.dispatcher.acknowledged(pool::Watermark {
                 partition: commit.partition,
                 epoch: engine::Epoch(commit.epoch.0),
@@ -196,7 +233,12 @@ impl Intake for DispatcherIntake {
 }
 
 impl Admissions {
-    fn copy(&self, offered: &Offered<'_>, charge: u64, origin: &Arc<Origin>) -> pool::Admission<Work> {
+    fn copy(
+        &self,
+        offered: &Offered<'_>,
+        charge: u64,
+        origin: &Arc<Origin>,
+    ) -> pool::Admission<Work> {
         let position: Position = offered.position;
         let origin = Arc::clone(origin);
         let (key, payload) = match &offered.body {
@@ -207,14 +249,29 @@ impl Admissions {
             }
             Body::Oversize(large) => {
                 let kept = large.key.map(|key| &key[..key.len().min(OVERSIZE_KEY)]);
-                let parts =
-                    Parts { key: kept, value: None, headers: &[], timestamp_ms: large.timestamp_ms };
+                let parts = Parts {
+                    key: kept,
+                    value: None,
+                    headers: &[],
+                    timestamp_ms: large.timestamp_ms,
+                };
                 let key = self.hasher.key(large.key);
-                let oversize = Oversize { bytes: large.bytes as u64, limit: self.largest };
-                (key, Work::new(Record::copy(position, &parts), origin, Some(oversize)))
+                let oversize = Oversize {
+                    bytes: large.bytes as u64,
+                    limit: self.largest,
+                };
+                (
+                    key,
+                    Work::new(Record::copy(position, &parts), origin, Some(oversize)),
+                )
             }
         };
-        pool::Admission { offset: position.offset, key, charge, payload }
+        pool::Admission {
+            offset: position.offset,
+            key,
+            charge,
+            payload,
+        }
     }
 }
 

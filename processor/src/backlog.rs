@@ -45,7 +45,10 @@ impl Backlog {
 }
 
 fn seconds_until_full(before: Level, now: Level, gap: Duration) -> Option<u64> {
-    let grown = now.queued.checked_sub(before.queued).filter(|grown| *grown > 0)?;
+    let grown = now
+        .queued
+        .checked_sub(before.queued)
+        .filter(|grown| *grown > 0)?;
     let millis = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
     Some(now.room.saturating_mul(millis) / grown / 1000)
 }
@@ -56,24 +59,54 @@ mod tests {
 
     fn after(second: Level) -> Option<u64> {
         let (mut backlog, start) = (Backlog::default(), Instant::now());
-        backlog.sample(start, Level { queued: 100, room: 900 });
+        backlog.sample(
+            start,
+            Level {
+                queued: 100,
+                room: 900,
+            },
+        );
         backlog.sample(start + Duration::from_secs(2), second);
         backlog.seconds_until_back_pressure()
     }
 
     #[test]
     fn room_is_divided_by_growth() {
-        assert_eq!(after(Level { queued: 300, room: 700 }), Some(7));
+        assert_eq!(
+            after(Level {
+                queued: 300,
+                room: 700
+            }),
+            Some(7)
+        );
     }
 
     #[test]
     fn a_backlog_that_shrinks_or_stands_has_no_end() {
-        assert_eq!(after(Level { queued: 100, room: 900 }), None);
-        assert_eq!(after(Level { queued: 20, room: 980 }), None);
+        assert_eq!(
+            after(Level {
+                queued: 100,
+                room: 900
+            }),
+            None
+        );
+        assert_eq!(
+            after(Level {
+                queued: 20,
+                room: 980
+            }),
+            None
+        );
     }
 
     #[test]
     fn a_full_queue_is_there_already() {
-        assert_eq!(after(Level { queued: 1000, room: 0 }), Some(0));
+        assert_eq!(
+            after(Level {
+                queued: 1000,
+                room: 0
+            }),
+            Some(0)
+        );
     }
 }

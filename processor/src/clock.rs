@@ -15,7 +15,9 @@ impl Clock {
     /// Starts now.
     #[must_use]
     pub fn start() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 
     /// Now.
@@ -34,8 +36,14 @@ impl Clock {
     /// Age of a record's timestamp in milliseconds; 0 for one that is missing or in the future.
     #[must_use]
     pub fn age_ms(&self, timestamp_ms: i64) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        if timestamp_ms < 0 { 0 } else { u64::try_from(now - timestamp_ms).unwrap_or(0) }
+        if timestamp_ms < 0 {
+            0
+        } else {
+            u64::try_from(now - timestamp_ms).unwrap_or(0)
+        }
     }
 }

@@ -186,7 +186,9 @@ impl Counters {
     #[must_use]
     pub fn service_micros(&self) -> u64 {
         let micros = self.inline_micros.load(Ordering::Relaxed);
-        micros.checked_div(self.inline_runs.load(Ordering::Relaxed)).unwrap_or(0)
+        micros
+            .checked_div(self.inline_runs.load(Ordering::Relaxed))
+            .unwrap_or(0)
     }
 
     /// Terminal outcomes since the start.
@@ -285,7 +287,10 @@ fn pod(page: &mut Page, status: &Status) {
         sinks.map(|s| (format!("sink=\"{}\"", s.name), available(&s.breaker))),
     );
     let source = &status.source;
-    page.family(COMMITS, [(String::new(), source.commit_failures.to_string())]);
+    page.family(
+        COMMITS,
+        [(String::new(), source.commit_failures.to_string())],
+    );
     page.family(REBALANCES, [(String::new(), source.rebalances.to_string())]);
     page.family(FAULTS, [(String::new(), source.faults.to_string())]);
 }

@@ -91,7 +91,10 @@ impl Observatory {
         let levels = self.levels();
         let mut backlogs = self.watch.backlogs.lock();
         backlogs.resize_with(levels.len(), Backlog::default);
-        backlogs.iter_mut().zip(levels).for_each(|(backlog, level)| backlog.sample(now, level));
+        backlogs
+            .iter_mut()
+            .zip(levels)
+            .for_each(|(backlog, level)| backlog.sample(now, level));
     }
 
     /// Level of each detached stage.
@@ -100,9 +103,17 @@ impl Observatory {
         let stages = self.workshop.chain.lanes().len() - 1;
         let room = account::room(&facts, &self.dispatcher.pod(), &self.plan);
         let queued = |lane: usize| {
-            facts.iter().map(|p| u64::from(p.engine.lanes[lane].queued)).sum::<u64>()
+            facts
+                .iter()
+                .map(|p| u64::from(p.engine.lanes[lane].queued))
+                .sum::<u64>()
         };
-        (1..=stages).map(|lane| Level { queued: queued(lane), room }).collect()
+        (1..=stages)
+            .map(|lane| Level {
+                queued: queued(lane),
+                room,
+            })
+            .collect()
     }
 
     fn detached(&self) -> Vec<DetachedStatus> {
@@ -111,7 +122,11 @@ impl Observatory {
         let levels = lanes.zip(self.levels()).enumerate();
         levels
             .map(|(index, (lane, level))| DetachedStatus {
-                stage: lane.stages().map(AsRef::as_ref).collect::<Vec<&str>>().join(", "),
+                stage: lane
+                    .stages()
+                    .map(AsRef::as_ref)
+                    .collect::<Vec<&str>>()
+                    .join(", "),
                 queued: level.queued,
                 seconds_until_back_pressure: backlogs
                     .get(index)

@@ -18,8 +18,8 @@ use tokio::{
     task::JoinSet,
 };
 
-pub use self::start::{log_to_stderr, main_with};
 use self::assemble::Line;
+pub use self::start::{log_to_stderr, main_with};
 use crate::{
     allocator, http,
     limit::{Agreement, LimitError, MemoryGroup},
@@ -115,7 +115,10 @@ pub fn run(options: Options) -> Result<(), RunError> {
         .thread_name("worker")
         .enable_all()
         .build()
-        .map_err(|source| RunError::System { what: "start the runtime", source })?;
+        .map_err(|source| RunError::System {
+            what: "start the runtime",
+            source,
+        })?;
     runtime.block_on(serve(options, plan, (memory, agreement)))
 }
 
@@ -133,10 +136,16 @@ async fn serve(
 ) -> Result<(), RunError> {
     let listener = http::bind(options.status_address)
         .await
-        .map_err(|source| RunError::System { what: "bind the status address", source })?;
+        .map_err(|source| RunError::System {
+            what: "bind the status address",
+            source,
+        })?;
     let line = assemble::line(&options, &plan)?;
     let workers = line.start_workers(&plan);
-    let source = Source::start(line.source_settings(&options, &plan), line.intake(&options, &plan))?;
+    let source = Source::start(
+        line.source_settings(&options, &plan),
+        line.intake(&options, &plan),
+    )?;
     let observatory = Arc::new(Observatory {
         pipeline: options.pipeline.name.to_string(),
         topics: line.topics.clone(),
@@ -148,7 +157,11 @@ async fn serve(
         source: Box::new(source.facts_reader()),
         watch: Default::default(),
     });
-    let page = tokio::spawn(http::serve(listener, Arc::clone(&observatory) as _, std::future::pending()));
+    let page = tokio::spawn(http::serve(
+        listener,
+        Arc::clone(&observatory) as _,
+        std::future::pending(),
+    ));
     let ended = until_told(&line, &source, &observatory).await;
     observatory.stop();
     let stopped = take_down(&line, source, workers, options.pipeline.drain_timeout).await;
@@ -157,8 +170,15 @@ async fn serve(
 }
 
 /// Keeps time until a signal comes or the source ends.
-async fn until_told(line: &Line, source: &Source, observatory: &Observatory) -> Result<(), RunError> {
-    let system = |source| RunError::System { what: "listen for signals", source };
+async fn until_told(
+    line: &Line,
+    source: &Source,
+    observatory: &Observatory,
+) -> Result<(), RunError> {
+    let system = |source| RunError::System {
+        what: "listen for signals",
+        source,
+    };
     let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     let mut ticks = tokio::time::interval(TICK);
@@ -189,7 +209,10 @@ async fn take_down(
     let closed = tokio::task::spawn_blocking(move || source.join()).await;
     line.dispatcher.close();
     // A worker that hangs in a sink is not waited for: its record is not committed.
-    let _ = tokio::time::timeout(CLOSE, async { while workers.join_next().await.is_some() {} }).await;
+    let _ = tokio::time::timeout(CLOSE, async {
+        while workers.join_next().await.is_some() {}
+    })
+    .await;
     workers.abort_all();
     match closed {
         Ok(Ok(Closed::Clean)) => Ok(()),

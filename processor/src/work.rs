@@ -54,7 +54,11 @@ impl Work {
             position: record.position(),
             floor: origin.floor.load(Ordering::Relaxed),
         };
-        Self { event: Event::new(Arc::new(record), provenance), origin, oversize }
+        Self {
+            event: Event::new(Arc::new(record), provenance),
+            origin,
+            oversize,
+        }
     }
 
     /// The event.
@@ -76,7 +80,8 @@ impl Work {
 
     /// Passes the latest acknowledged commit to the sinks, which forget what lies below it.
     pub fn raise_floor(&mut self) {
-        self.event.raise_floor(self.origin.floor.load(Ordering::Relaxed));
+        self.event
+            .raise_floor(self.origin.floor.load(Ordering::Relaxed));
     }
 
     /// Why no stage may see it.
@@ -84,12 +89,19 @@ impl Work {
     pub fn refusal(&self) -> Option<Failure> {
         let Oversize { bytes, limit } = self.oversize?;
         let reason = format!("record of {bytes} bytes, source.maxMessageBytes allows {limit}");
-        Some(Failure { stage: Arc::from(SOURCE), error: StageError::Record { reason } })
+        Some(Failure {
+            stage: Arc::from(SOURCE),
+            error: StageError::Record { reason },
+        })
     }
 
     /// What its dead letter can hold.
     #[must_use]
     pub fn letter_content(&self) -> Content {
-        if self.oversize.is_some() { Content::Reference } else { Content::Whole }
+        if self.oversize.is_some() {
+            Content::Reference
+        } else {
+            Content::Whole
+        }
     }
 }

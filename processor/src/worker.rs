@@ -63,7 +63,12 @@ pub async fn serve(shop: Arc<Workshop>, mut worker: Worker<Work>) {
 
 impl Workshop {
     async fn work(&self, job: Job<Work>) -> Outcome<Work> {
-        let Job { lane, attempts, payload: mut work, .. } = job;
+        let Job {
+            lane,
+            attempts,
+            payload: mut work,
+            ..
+        } = job;
         work.raise_floor();
         let outcome = match work.refusal() {
             Some(failure) => LaneOutcome::Failed(failure),
@@ -106,7 +111,11 @@ impl Workshop {
             Blame::Record => metrics::Blame::Record,
             Blame::Sink => metrics::Blame::Sink,
         });
-        Outcome::Park { payload, until: self.clock.tick_after(after), blame }
+        Outcome::Park {
+            payload,
+            until: self.clock.tick_after(after),
+            blame,
+        }
     }
 
     fn park_behind(&self, work: Work, sink: &str) -> Outcome<Work> {
@@ -143,8 +152,10 @@ impl Workshop {
         attempts: u32,
         content: Content,
     ) -> Result<(), SinkError> {
-        let (topic, publisher) =
-            self.letters.as_ref().expect("validation asks for a topic beside DeadLetterRecord");
+        let (topic, publisher) = self
+            .letters
+            .as_ref()
+            .expect("validation asks for a topic beside DeadLetterRecord");
         let letter = dead_letter::letter(topic, work.event(), failure, attempts, content);
         publisher.produce(letter).await
     }

@@ -9,9 +9,7 @@ use penstock_processor::{
     record::{Position, TopicId, TopicPartition},
     sinks::{
         Provenance, SinkError,
-        kafka::{
-            Compression, Producer, ProducerSettings,
-        },
+        kafka::{Compression, Producer, ProducerSettings},
     },
 };
 use rdkafka::{
@@ -118,7 +116,12 @@ async fn records_arrive_with_their_provenance() {
             headers: provenance_headers(origin),
         })
         .collect();
-    let outcomes = join_all(messages.into_iter().map(|message| producer.produce(message))).await;
+    let outcomes = join_all(
+        messages
+            .into_iter()
+            .map(|message| producer.produce(message)),
+    )
+    .await;
     outcomes
         .into_iter()
         .for_each(|outcome| outcome.expect("delivered"));

@@ -134,7 +134,11 @@ impl Ahead {
     /// What the engine holds now.
     #[must_use]
     pub fn nothing<T>(engine: &Engine<T>) -> Self {
-        Self { held: engine.held, window: engine.ring.window(), last: engine.ring.last() }
+        Self {
+            held: engine.held,
+            window: engine.ring.window(),
+            last: engine.ring.last(),
+        }
     }
 
     /// Bytes and records.

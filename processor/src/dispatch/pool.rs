@@ -116,7 +116,10 @@ impl<T> Dispatcher<T> {
     #[must_use]
     pub fn room(&self, partition: TopicPartition, records: &[(i64, u64)]) -> Admitted {
         let shared = &self.shared;
-        let none = |why| Admitted { records: 0, stopped: Some(why) };
+        let none = |why| Admitted {
+            records: 0,
+            stopped: Some(why),
+        };
         if shared.gates.load(SeqCst) != 0 {
             return none(Full::Gate);
         }
@@ -240,7 +243,11 @@ impl<T> Dispatcher<T> {
         let inner = partitions.get(&partition)?.lock();
         let ahead = Ahead::nothing(&inner.engine);
         let held = ahead.held();
-        Some(Fill { records: held.records(), bytes: held.bytes(), window: ahead.window() })
+        Some(Fill {
+            records: held.records(),
+            bytes: held.bytes(),
+            window: ahead.window(),
+        })
     }
 
     /// State of the pod.

@@ -77,7 +77,11 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
         true => Some(producer(pipeline, sink_plan(plan, PRODUCER))?),
         false => None,
     };
-    let ports = Ports { sinks, publisher: publisher.clone(), registry: options.registry.clone() };
+    let ports = Ports {
+        sinks,
+        publisher: publisher.clone(),
+        registry: options.registry.clone(),
+    };
     let active = plan.pools[penstock_sizing::Pool::Active].0;
     let chain = Chain::build(pipeline, &ports, active).map_err(RunError::Stages)?;
     let topic = pipeline.failure.dead_letter_topic.as_ref();
@@ -92,7 +96,12 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
     };
     let detached = workshop.chain.lanes().len() - 1;
     Ok(Line {
-        topics: pipeline.source.topics.iter().map(|topic| topic.shared()).collect(),
+        topics: pipeline
+            .source
+            .topics
+            .iter()
+            .map(|topic| topic.shared())
+            .collect(),
         dispatcher: Dispatcher::new(Lanes::isolated(detached), budgets::dispatcher(plan)),
         workshop: Arc::new(workshop),
     })
@@ -108,7 +117,11 @@ impl Line {
                 lane::Locality::Remote => Locality::Remote,
             };
             let runtime = &plan.runtime;
-            let count = if index == 0 { runtime.workers } else { runtime.detached_workers };
+            let count = if index == 0 {
+                runtime.workers
+            } else {
+                runtime.detached_workers
+            };
             for _ in 0..count {
                 let worker = self.dispatcher.worker(PoolId(index), locality);
                 tasks.spawn(worker::serve(Arc::clone(&self.workshop), worker));
@@ -171,11 +184,19 @@ fn open(
     sizes: &SinkPlan,
     plan: &Plan,
 ) -> Result<Arc<Guarded<Embedded>>, RunError> {
-    let fail = |source| RunError::Sink { name: sink.name.to_string(), source };
+    let fail = |source| RunError::Sink {
+        name: sink.name.to_string(),
+        source,
+    };
     let opened = match &sink.body {
-        SinkBody::Embedded { path } => Embedded::open(budgets::embedded(path, sizes)).map_err(fail)?,
+        SinkBody::Embedded { path } => {
+            Embedded::open(budgets::embedded(path, sizes)).map_err(fail)?
+        }
         other => {
-            let reason = format!("kind {} is not built into this version", other.kind().field());
+            let reason = format!(
+                "kind {} is not built into this version",
+                other.kind().field()
+            );
             return Err(fail(SinkError::Unavailable { reason }));
         }
     };
@@ -191,9 +212,14 @@ fn producer(
     pipeline: &ValidatedPipeline,
     sizes: &SinkPlan,
 ) -> Result<Arc<dyn Publisher>, RunError> {
-    let fail = |source| RunError::Sink { name: PRODUCER.to_owned(), source };
+    let fail = |source| RunError::Sink {
+        name: PRODUCER.to_owned(),
+        source,
+    };
     let mut connection = ClientConfig::new();
-    connection.set("bootstrap.servers", bootstrap(pipeline)).set("client.id", "penstock");
+    connection
+        .set("bootstrap.servers", bootstrap(pipeline))
+        .set("client.id", "penstock");
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let settings = ProducerSettings {
         queue_records: narrow(sizes.batch.0 / SMALLEST_PRODUCED),
@@ -203,10 +229,15 @@ fn producer(
         linger: LINGER,
         compression: Compression::None,
     };
-    Ok(Arc::new(Producer::open(connection, settings).map_err(fail)?))
+    Ok(Arc::new(
+        Producer::open(connection, settings).map_err(fail)?,
+    ))
 }
 
 fn bootstrap(pipeline: &ValidatedPipeline) -> String {
     let servers = pipeline.source.bootstrap_servers.iter();
-    servers.map(ToString::to_string).collect::<Vec<_>>().join(",")
+    servers
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
 }

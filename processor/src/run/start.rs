@@ -46,7 +46,10 @@ pub fn main_with(registry: Registry) -> ExitCode {
 pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // A second subscriber is refused, which leaves the first in place.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
 }
 
 fn options(arguments: &Arguments, registry: Registry) -> Result<Options, Box<dyn Error>> {
@@ -54,9 +57,18 @@ fn options(arguments: &Arguments, registry: Registry) -> Result<Options, Box<dyn
     let text = fs::read_to_string(&arguments.settings).map_err(|e| format!("{path}: {e}"))?;
     let settings = penstock_crds::parse_settings(&text).map_err(|e| format!("{path}:\n{e}"))?;
     let observed = settings.observed;
-    let facts = Facts { partitions: observed.partitions, brokers: observed.brokers, cores: None };
+    let facts = Facts {
+        partitions: observed.partitions,
+        brokers: observed.brokers,
+        cores: None,
+    };
     let status_address = arguments.status_address;
-    Ok(Options { pipeline: settings.pipeline, facts, status_address, registry })
+    Ok(Options {
+        pipeline: settings.pipeline,
+        facts,
+        status_address,
+        registry,
+    })
 }
 
 fn report(error: &dyn Error, code: u8) -> ExitCode {

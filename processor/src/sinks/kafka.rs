@@ -185,7 +185,10 @@ const FRAMING_BYTES: usize = 1024;
 /// Bytes as the client's `message.max.bytes` and the broker count them, rounded up.
 fn encoded_bytes(message: &Message<'_>) -> usize {
     let length = |part: &Option<Cow<'_, [u8]>>| part.as_ref().map_or(0, |bytes| bytes.len());
-    let headers = message.headers.iter().map(|(name, value)| 10 + name.len() + length(value));
+    let headers = message
+        .headers
+        .iter()
+        .map(|(name, value)| 10 + name.len() + length(value));
     FRAMING_BYTES + length(&message.key) + length(&message.value) + headers.sum::<usize>()
 }
 

@@ -58,6 +58,9 @@ impl Outages {
     #[must_use]
     pub fn health(&self) -> Vec<(Arc<str>, GuardHealth)> {
         let now = Instant::now();
-        self.0.iter().map(|(name, guard)| (Arc::clone(name), guard.health(now))).collect()
+        self.0
+            .iter()
+            .map(|(name, guard)| (Arc::clone(name), guard.health(now)))
+            .collect()
     }
 }

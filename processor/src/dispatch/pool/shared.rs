@@ -23,7 +23,10 @@ use crate::{
 impl<T> Shared<T> {
     fn share(&self) -> Share {
         let budget = self.pod_bytes.load(SeqCst);
-        Share { budget, partitions: self.assigned.load(SeqCst) }
+        Share {
+            budget,
+            partitions: self.assigned.load(SeqCst),
+        }
     }
 
     /// What [`Shared::admit_into`] would admit, given offsets and charges.
@@ -35,12 +38,18 @@ impl<T> Shared<T> {
                 .obstacle_behind(&ahead, offset, charge)
                 .or_else(|| share.obstacle(&pod, ahead.held(), charge));
             if obstacle.is_some() {
-                return Admitted { records: index, stopped: obstacle };
+                return Admitted {
+                    records: index,
+                    stopped: obstacle,
+                };
             }
             ahead.admit(offset, charge);
             pod.reserve(charge);
         }
-        Admitted { records: records.len(), stopped: None }
+        Admitted {
+            records: records.len(),
+            stopped: None,
+        }
     }
 
     pub(super) fn admit_into(
