@@ -112,8 +112,15 @@ impl Watch {
         let mut asked = TopicPartitionList::new();
         let last = i32::try_from(self.partitions).unwrap_or(i32::MAX) - 1;
         asked.add_partition_range(&self.names.input, 0, last);
-        let answer = self.consumer.committed_offsets(asked, ANSWER);
-        let answer = answer.map_err(client("committed offsets"))?;
+        let ask = || self.consumer.committed_offsets(asked.clone(), ANSWER);
+        // The first question for a group may come before its coordinator is known.
+        let told = wait::until(LEADER, PAUSE, || -> Result<_, TopicError> {
+            Ok(ask().ok())
+        })?;
+        let answer = match told {
+            Waited::Met(answer) => answer,
+            Waited::TimedOut => ask().map_err(client("committed offsets"))?,
+        };
         let mut commits = vec![0; self.partitions as usize];
         for element in answer.elements() {
             let slot = usize::try_from(element.partition())

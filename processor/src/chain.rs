@@ -77,8 +77,9 @@ impl Chain {
 
     /// Runs the stages of one lane. Allocates nothing itself unless a stage waits.
     ///
-    /// When it returns the event holds no parsed body, only the record and the context. Dropping
-    /// the future is a failed attempt: the event can be run again from the start of the lane.
+    /// When it returns the event holds no parsed body, only the record and the context. After a
+    /// failure, or when the future was dropped, the event can be run again: it begins with the
+    /// stage that did not end, so that what is done is not asked of the sinks once more.
     pub async fn run(&self, lane: LaneId, event: &mut Event) -> LaneOutcome {
         let mut visit = Visit {
             chain: self,
@@ -89,7 +90,10 @@ impl Chain {
         event.drop_body();
         match outcome {
             Ok(Verdict::Finish(finish)) => LaneOutcome::Finished(finish),
-            Ok(Verdict::Continue) => self.behind(lane),
+            Ok(Verdict::Continue) => {
+                event.set_done(0);
+                self.behind(lane)
+            }
             Err(failure) => LaneOutcome::Failed(failure),
         }
     }
@@ -113,7 +117,8 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     async fn stages(&mut self, event: &mut Event) -> Result<Verdict, Failure> {
-        for entry in self.lane.entries() {
+        for (index, entry) in self.lane.entries().iter().enumerate().skip(event.done()) {
+            event.set_done(index);
             match self.stage(entry, event).await {
                 Ok(Verdict::Continue) => {}
                 Ok(finish) => return Ok(finish),

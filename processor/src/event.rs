@@ -25,6 +25,8 @@ pub struct Event {
     estimate: OnceLock<Estimate>,
     body: OnceLock<Result<Body, DecodeError>>,
     context: Context,
+    /// Stages of the present lane that are done.
+    done: u16,
 }
 
 impl Event {
@@ -37,6 +39,7 @@ impl Event {
             estimate: OnceLock::new(),
             body: OnceLock::new(),
             context: Context::default(),
+            done: 0,
         }
     }
 
@@ -93,6 +96,16 @@ impl Event {
                 reason: format!("event: {error}"),
             }),
         }
+    }
+
+    /// Stages of the present lane that are done: a repeat after a failure begins behind them.
+    pub(crate) fn done(&self) -> usize {
+        usize::from(self.done)
+    }
+
+    /// So many stages of the lane are done; 0 when it enters the next one.
+    pub(crate) fn set_done(&mut self, stages: usize) {
+        self.done = u16::try_from(stages).expect("validation bounds the number of stages");
     }
 
     /// Frees the parsed body; a later [`Event::body`] parses again.

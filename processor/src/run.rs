@@ -21,7 +21,9 @@ use tokio::{
 use self::assemble::Line;
 pub use self::start::{log_to_stderr, main_with};
 use crate::{
-    allocator, http,
+    account, allocator,
+    dispatch::pool::Gate,
+    http,
     limit::{Agreement, LimitError, MemoryGroup},
     observe::Observatory,
     plan::{self, Facts},
@@ -35,6 +37,9 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Between two judgements of progress.
 const OBSERVE: Duration = Duration::from_secs(1);
+
+/// Time that records which are still running get when the group is left.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Time kept from the grace for closing the client and the sinks.
 const CLOSE: Duration = Duration::from_secs(6);
@@ -198,14 +203,30 @@ async fn until_told(
     }
 }
 
-/// Source first, so that running records finish and are committed; then workers and sinks.
+/// Finishes what was admitted, as far as `grace` allows, so that a clean stop repeats nothing.
+async fn settle(line: &Line, grace: Duration) {
+    line.dispatcher.close_gate(Gate::Shutdown);
+    let settled = async {
+        let mut ticks = tokio::time::interval(TICK);
+        while !account::settled(&line.dispatcher.snapshot()) {
+            ticks.tick().await;
+            line.dispatcher.tick(line.workshop.clock.tick());
+        }
+    };
+    if tokio::time::timeout(grace, settled).await.is_err() {
+        tracing::warn!("records were still running at the end of the grace: they are repeated");
+    }
+}
+
+/// Source first, so that what is finished is committed; then workers and sinks.
 async fn take_down(
     line: &Line,
     source: Source,
     mut workers: JoinSet<()>,
     grace: Duration,
 ) -> Result<(), RunError> {
-    source.stop(grace.saturating_sub(CLOSE).max(Duration::from_secs(1)));
+    settle(line, grace.saturating_sub(CLOSE + LAST)).await;
+    source.stop(LAST);
     let closed = tokio::task::spawn_blocking(move || source.join()).await;
     line.dispatcher.close();
     // A worker that hangs in a sink is not waited for: its record is not committed.

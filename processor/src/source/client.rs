@@ -267,6 +267,14 @@ impl Client {
         first_error(&list)
     }
 
+    /// Lifts a pause of ours. The client keeps it across assignments: without this a partition that
+    /// was paused when it went gives no record when it comes back.
+    pub(super) fn resume(&self, partition: TopicPartition) -> KafkaResult<()> {
+        let list = self.one(partition);
+        self.consumer().resume(&list)?;
+        first_error(&list)
+    }
+
     /// Reads a partition again from `offset`, and lifts its pause if there is one.
     pub(super) fn read_from(&self, partition: TopicPartition, offset: i64) -> KafkaResult<()> {
         let mut list = self.one(partition);

@@ -62,6 +62,12 @@ impl Gears {
             .collect()
     }
 
+    /// Whether the partition is in second gear.
+    #[must_use]
+    pub fn is_paused(&self, partition: TopicPartition) -> bool {
+        self.paused.contains_key(&partition)
+    }
+
     /// The partition was resumed, or is no longer ours.
     pub fn forget(&mut self, partition: TopicPartition) {
         self.paused.remove(&partition);

@@ -192,11 +192,22 @@ impl Turns {
 
     fn forget(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
+            self.lift_pause(*partition);
             self.ownership.remove(*partition);
             self.gears.forget(*partition);
             self.silence.forget(*partition);
         }
         self.beginnings
             .retain(|begin| !partitions.contains(&begin.partition));
+    }
+
+    fn lift_pause(&self, partition: TopicPartition) {
+        if !self.gears.is_paused(partition) {
+            return;
+        }
+        if let Err(error) = self.client.resume(partition) {
+            tracing::warn!(%error, ?partition, "cannot lift the pause of a partition that goes");
+            self.facts.update(|facts| facts.faults.refused += 1);
+        }
     }
 }

@@ -27,10 +27,11 @@ impl Turns {
         for partition in self.silent(now) {
             tracing::warn!(
                 ?partition,
-                "a partition with lag gives no record: forwarded again"
+                "a partition with lag gives no record: forwarded and read again"
             );
             self.facts.update(|facts| facts.faults.silent += 1);
             self.forward(partition);
+            self.read_again(partition, None);
         }
         if self.fatal || self.client.is_fatal() {
             self.rebuild();

@@ -158,7 +158,7 @@ impl Turns {
     }
 
     /// Reads a partition again from the first record that was not admitted.
-    fn read_again(&mut self, partition: TopicPartition, otherwise: Option<i64>) {
+    pub(super) fn read_again(&mut self, partition: TopicPartition, otherwise: Option<i64>) {
         self.supply.disown(partition);
         let Some(offset) = self.ownership.rewind(partition, otherwise) else {
             return;
