@@ -39,6 +39,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether a restart is the only cure left: without its loop the source does nothing any more.
+    #[must_use]
+    pub fn is_beyond_help(self) -> bool {
+        self == Self::SourceSilent
+    }
+
     /// A sentence for the probe's body.
     #[must_use]
     pub fn reason(self) -> &'static str {
@@ -162,5 +168,6 @@ mod tests {
             ..p
         };
         assert_eq!(after(silent), Verdict::SourceSilent);
+        assert!(Verdict::SourceSilent.is_beyond_help() && !Verdict::Stalled.is_beyond_help());
     }
 }

@@ -42,7 +42,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let routes = Router::new()
-        .route("/livez", get(|| async { "ok" }))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
@@ -50,6 +50,13 @@ pub async fn serve(
     axum::serve(listener, routes)
         .with_graceful_shutdown(stop)
         .await
+}
+
+async fn livez(State(observed): State<Arc<dyn Observed>>) -> impl IntoResponse {
+    match observed.readiness() {
+        verdict if verdict.is_beyond_help() => (StatusCode::SERVICE_UNAVAILABLE, verdict.reason()),
+        _ => (StatusCode::OK, "alive"),
+    }
 }
 
 async fn readyz(State(observed): State<Arc<dyn Observed>>) -> impl IntoResponse {
