@@ -46,16 +46,15 @@ impl Sources<'_> {
         dispatched: &PartitionFacts,
     ) -> PartitionStatus {
         let engine = &dispatched.engine;
-        let watermark = engine.watermark.or(source.position).unwrap_or(-1);
-        let unfinished = source
-            .end
-            .map(|end| u64::try_from(end - watermark).unwrap_or(0));
+        let watermark = engine.watermark.or(source.position);
+        let between = |(end, watermark): (i64, i64)| u64::try_from(end - watermark).unwrap_or(0);
+        let unfinished = source.end.zip(watermark).map(between);
         let permille = engine.hottest.map_or(0, |hottest| hottest.permille);
         PartitionStatus {
             topic: self.topic(source.partition),
             partition: source.partition.partition,
             epoch: engine.epoch.0,
-            watermark,
+            watermark: watermark.unwrap_or(-1),
             position: source.position.unwrap_or(-1),
             window: engine.window,
             window_limit: self.plan.dispatch.window,

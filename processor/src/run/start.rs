@@ -1,7 +1,7 @@
 //! The entry of processor binaries, ours and those of users: arguments, settings, exit code.
 //! Layer: shell
 
-use std::{error::Error, fs, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{error::Error, fs, io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -49,6 +49,7 @@ pub fn log_to_stderr() {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init();
 }
 
