@@ -27,6 +27,7 @@ pub mod sinks;
 
 pub mod troubles;
 pub mod backlog;
+pub mod governor;
 pub mod health;
 pub mod status;
 pub mod account;

@@ -79,6 +79,11 @@ const WORKING_SET: Metric = metric(
     "gauge",
     "what does the kubelet see of the limit?",
 );
+const GOVERNOR: Metric = metric(
+    "penstock_governor_activations_total",
+    "counter",
+    "did the working set come near the limit although the ledger held?",
+);
 const DETACHED: Metric = metric(
     "penstock_detached_queued_records",
     "gauge",
@@ -106,7 +111,7 @@ const FAULTS: Metric = metric(
 );
 
 /// All metrics, in the order of the exposition.
-pub const METRICS: [Metric; 15] = [
+pub const METRICS: [Metric; 16] = [
     FINISHED,
     ATTEMPTS,
     LATENCY,
@@ -117,6 +122,7 @@ pub const METRICS: [Metric; 15] = [
     MEMORY,
     PLAN,
     WORKING_SET,
+    GOVERNOR,
     DETACHED,
     SINK,
     COMMITS,
@@ -274,6 +280,10 @@ fn pod(page: &mut Page, status: &Status) {
         memory
             .working_set_bytes
             .map(|b| (String::new(), b.to_string())),
+    );
+    page.family(
+        GOVERNOR,
+        [(String::new(), memory.governor_activations.to_string())],
     );
     let queues = status.detached.iter();
     page.family(

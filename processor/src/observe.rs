@@ -14,11 +14,13 @@ use penstock_sizing::{Plan, Pool};
 
 use crate::{
     account::{self, Sources},
+    allocator,
     backlog::{Backlog, Level},
-    dispatch::pool::Dispatcher,
+    dispatch::pool::{Dispatcher, Gate},
+    governor::{Governor, Zone},
     health::{Progress, StallDetector, Verdict},
     http::Observed,
-    limit::{Agreement, MemoryGroup},
+    limit::{Agreement, MemoryGroup, Reading},
     metrics,
     source::facts::{Phase, SourceFacts},
     status::{DetachedStatus, MemoryPart, MemoryStatus, Status},
@@ -58,6 +60,7 @@ pub struct Watch {
     detector: Mutex<StallDetector>,
     verdict: Mutex<Option<Verdict>>,
     backlogs: Mutex<Vec<Backlog>>,
+    governor: Mutex<Governor>,
 }
 
 impl Observatory {
@@ -85,6 +88,35 @@ impl Observatory {
         };
         *self.watch.verdict.lock() = Some(verdict);
         self.sample_backlogs(now);
+    }
+
+    /// Holds the working set against the enforced limit; call four times a second.
+    pub fn govern(&self) {
+        let Ok(Reading {
+            limit: Some(limit),
+            working_set,
+            ..
+        }) = self.memory.read()
+        else {
+            return;
+        };
+        let Some(zone) = self.watch.governor.lock().sample(working_set, limit) else {
+            return;
+        };
+        tracing::warn!(?zone, %working_set, %limit, "the governor acts");
+        match zone {
+            Zone::Open => self.dispatcher.open_gate(Gate::Memory),
+            Zone::Closed | Zone::Stopped => self.dispatcher.close_gate(Gate::Memory),
+        }
+        match zone {
+            Zone::Stopped => self.dispatcher.hold(),
+            Zone::Open | Zone::Closed => self.dispatcher.resume(),
+        }
+        if zone != Zone::Open
+            && let Err(error) = allocator::purge()
+        {
+            tracing::warn!(%error, "cannot purge");
+        }
     }
 
     fn sample_backlogs(&self, now: Instant) {
@@ -154,6 +186,7 @@ impl Observatory {
             limit_source: self.agreement.to_string(),
             working_set_bytes: self.memory.read().ok().map(|reading| reading.working_set.0),
             parts: Pool::ALL.map(part).into(),
+            governor_activations: self.watch.governor.lock().activations(),
         }
     }
 }

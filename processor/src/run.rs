@@ -35,6 +35,9 @@ use crate::{
 /// Between two rounds of parked keys whose time has come.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Between two looks at the working set.
+const GOVERN: Duration = Duration::from_millis(250);
+
 /// Between two judgements of progress.
 const OBSERVE: Duration = Duration::from_secs(1);
 
@@ -188,10 +191,12 @@ async fn until_told(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     let mut ticks = tokio::time::interval(TICK);
     let mut observations = tokio::time::interval(OBSERVE);
+    let mut samples = tokio::time::interval(GOVERN);
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
+            _ = samples.tick() => observatory.govern(),
             _ = observations.tick() => observatory.observe(Instant::now()),
             _ = ticks.tick() => {
                 line.dispatcher.tick(line.workshop.clock.tick());

@@ -161,6 +161,8 @@ pub struct MemoryStatus {
     pub working_set_bytes: Option<u64>,
     /// Each part of the ledger.
     pub parts: Vec<MemoryPart>,
+    /// Times that the governor closed the gates: model error, 0 in a healthy pod.
+    pub governor_activations: u64,
 }
 
 /// One part of the ledger.
