@@ -14,7 +14,7 @@ use self::topic::Topic;
 use crate::{clock, report::broker::Comparison};
 
 /// Rounds of either side.
-pub const ROUNDS: usize = 3;
+pub const ROUNDS: usize = 5;
 
 /// A round that takes longer is a fault: something is stuck.
 const PATIENCE: Duration = Duration::from_secs(180);
