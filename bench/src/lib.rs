@@ -10,4 +10,6 @@ pub mod published;
 pub mod floor;
 pub mod pool;
 pub mod story;
+pub mod suite;
+pub mod broker;
 pub mod report;

@@ -1,16 +1,16 @@
 //! Measures Penstock beside its peers; a run that breaks a promise fails.
 //! Layer: shell
 
-use std::{io::Write, process::ExitCode};
+use std::{error::Error, io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use penstock_bench::{
     allocations::Counting,
-    engine, pool,
-    report::{EngineRow, Report},
-    story,
-    workload::Skew,
+    broker,
+    report::{Report, figures::Figures},
+    suite,
 };
+use serde_json::Value;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -20,12 +20,19 @@ static ALLOCATOR: Counting = Counting;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// With `json`, the last line is one object.
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    output: Output,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// The dispatcher in process, without a broker.
     Engine(EngineArguments),
+    /// The processor's own line beside a bare client loop, on a real broker.
+    Broker(BrokerArguments),
+    /// Everything, against its goals.
+    Figures(BrokerArguments),
 }
 
 #[derive(clap::Args)]
@@ -39,9 +46,19 @@ struct EngineArguments {
     /// Seed of keys and draws.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// With `json`, the last line is one object.
-    #[arg(long, value_enum, default_value = "text")]
-    output: Output,
+}
+
+#[derive(clap::Args)]
+struct BrokerArguments {
+    /// `host:port` of some brokers, separated by commas.
+    #[arg(long)]
+    bootstrap_servers: String,
+    /// Records laid down before anybody reads.
+    #[arg(long, default_value_t = 1_000_000)]
+    records: u64,
+    /// Distinct keys.
+    #[arg(long, default_value_t = 50_000)]
+    keys: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,65 +67,70 @@ enum Output {
     Json,
 }
 
-fn main() -> ExitCode {
-    let Command::Engine(arguments) = Arguments::parse().command;
-    let report = measure(&arguments);
-    let mut out = std::io::stdout().lock();
-    let mut written = out.write_all(report.table().as_bytes());
-    if arguments.output == Output::Json {
-        written = written.and_then(|()| writeln!(out, "{}", report.json()));
-    }
-    ExitCode::from(u8::from(written.is_err() || report.faults() > 0))
+/// What a command measured.
+struct Outcome {
+    table: String,
+    json: Value,
+    faults: u64,
 }
 
-fn measure(arguments: &EngineArguments) -> Report {
-    let EngineArguments {
-        records,
-        keys,
-        seed,
-        ..
-    } = *arguments;
-    let mut rows = Vec::new();
-    for (skew, window) in [Skew::Uniform, Skew::Zipf]
-        .into_iter()
-        .flat_map(|s| [512, 8_192, 65_000].map(|w| (s, w)))
-    {
-        let [ours, published, driver] = engine::measure(engine::Shape {
-            keys,
-            skew,
-            window,
-            records,
-            seed,
-        });
-        rows.push(EngineRow {
-            skew,
-            window,
-            ours,
-            published,
-            driver,
-        });
-    }
-    let pool = [
-        (Skew::Uniform, 1, 8),
-        (Skew::Uniform, 12, 8),
-        (Skew::Uniform, 12, 64),
-        (Skew::Zipf, 12, 8),
-    ]
-    .map(|(skew, partitions, workers)| {
-        let each = i64::try_from(records).expect("offsets fit") / i64::from(partitions);
-        let shape = pool::Shape {
-            partitions,
-            workers,
-            keys,
-            skew,
-            records: each,
-            seed,
-        };
-        (shape, pool::measure(shape))
+fn main() -> ExitCode {
+    let Arguments { command, output } = Arguments::parse();
+    let shown = run(&command).and_then(|outcome| {
+        let mut out = std::io::stdout().lock();
+        out.write_all(outcome.table.as_bytes())?;
+        if output == Output::Json {
+            writeln!(out, "{}", outcome.json)?;
+        }
+        Ok(outcome.faults)
     });
-    Report {
-        engine: rows,
-        pool: pool.to_vec(),
-        story: story::measure(40),
+    match shown {
+        Ok(faults) => ExitCode::from(u8::from(faults > 0)),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<Outcome, Box<dyn Error>> {
+    Ok(match command {
+        Command::Engine(arguments) => {
+            let report: Report = suite::engine(arguments.records, arguments.keys, arguments.seed);
+            Outcome {
+                table: report.table(),
+                json: report.json(),
+                faults: report.faults(),
+            }
+        }
+        Command::Broker(arguments) => {
+            let report = broker::measure(&arguments.shape())?;
+            Outcome {
+                table: report.table(),
+                json: report.json(),
+                faults: report.faults(),
+            }
+        }
+        Command::Figures(arguments) => {
+            let figures = Figures {
+                broker: broker::measure(&arguments.shape())?,
+                process: suite::engine(1_000_000, 50_000, 1),
+            };
+            Outcome {
+                table: figures.table(),
+                json: figures.json(),
+                faults: figures.faults(),
+            }
+        }
+    })
+}
+
+impl BrokerArguments {
+    fn shape(&self) -> broker::Shape {
+        broker::Shape {
+            bootstrap: self.bootstrap_servers.clone(),
+            records: self.records,
+            keys: self.keys,
+        }
     }
 }

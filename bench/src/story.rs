@@ -1,28 +1,26 @@
 //! Story (a): events handled one by one behind a lock, beside the dispatcher with workers.
 //! Layer: shell
 //!
-//! Both sides get the same bursts of the same events at the same moments, look at the same two
-//! fields and wait for the same pretended call. The first is written as the story tells it: copies
-//! of the parts, a tree of the body, one lock around it all.
+//! Three sides get the same bursts of the same events at the same moments, look at the same two
+//! fields and wait for the same pretended call:
+//!
+//! - *told*: one by one behind a lock, as the story tells it: a copy, a tree of the body.
+//! - *alike*: one by one behind a lock, with our copy and our decoder: what order costs alone.
+//! - *dispatcher*: by key through the dispatcher, with our copy and our decoder.
+
+mod keyed;
+mod sequential;
 
 use std::{
-    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
-use penstock_processor::{
-    dispatch::{
-        Epoch, KeyHasher, Limits, NullKeys, Ordering,
-        pool::{Admission, Budgets, Dispatcher, Lanes, Locality, Next, Outcome, PoolId},
-    },
-    record::{Parts, Position, Record, TopicId, TopicPartition},
-};
+use penstock_processor::record::{Parts, Position, Record, TopicId, TopicPartition};
 use sonic_rs::JsonValueTrait;
-use tokio::sync::{Mutex as Lock, mpsc};
 
-use crate::allocations;
+use self::sequential::Handler;
 
 /// Workers on either side.
 const WORKERS: usize = 8;
@@ -46,18 +44,20 @@ pub struct Figure {
     pub faults: u64,
 }
 
-/// Both sides and what a call of 1 ms took.
+/// All sides and what a call of 1 ms took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Story {
-    /// One by one behind a lock.
-    pub sequential: Figure,
+    /// One by one behind a lock, as the story tells it.
+    pub told: Figure,
+    /// One by one behind a lock, with our copy and decoder.
+    pub alike: Figure,
     /// Through the dispatcher.
     pub dispatcher: Figure,
     /// Measured duration of the pretended call, microseconds.
     pub call_micros: u64,
 }
 
-/// Runs both, one after the other.
+/// Runs all sides, one after the other.
 ///
 /// # Panics
 /// When the runtime can not be built.
@@ -72,10 +72,10 @@ pub fn measure(bursts: usize) -> Story {
             tokio::time::sleep(CALL).await;
         }
         let call_micros = micros(start.elapsed()) / 50;
-        let sequential = sequential(bursts).await;
         Story {
-            sequential,
-            dispatcher: dispatcher(bursts).await,
+            told: sequential::run(bursts, Handler::Told).await,
+            alike: sequential::run(bursts, Handler::Alike).await,
+            dispatcher: keyed::run(bursts).await,
             call_micros,
         }
     })
@@ -133,134 +133,25 @@ fn event(number: usize) -> String {
     )
 }
 
-async fn sequential(bursts: usize) -> Figure {
-    let events = bursts * BURST;
-    let tally = Tally::new(events);
-    let (send, receive) = mpsc::channel::<(Instant, usize, String)>(BURST);
-    let receive = Arc::new(Lock::new(receive));
-    let handler = Arc::new(Lock::new(()));
-    let bodies: Vec<_> = (0..events).map(event).collect();
-    let before = allocations::count();
-    let workers: Vec<_> = (0..WORKERS)
-        .map(|_| {
-            let (receive, handler, tally) = (receive.clone(), handler.clone(), tally.clone());
-            tokio::spawn(async move {
-                loop {
-                    let Some((arrived, _, body)) = receive.lock().await.recv().await else {
-                        return;
-                    };
-                    let _one_by_one = handler.lock().await;
-                    let amount = handle_as_told(body.as_bytes());
-                    tokio::time::sleep(CALL).await;
-                    tally.lock().add(arrived, amount);
-                }
-            })
-        })
-        .collect();
-    let start = tokio::time::Instant::now();
-    let mut bodies = (0..).zip(bodies);
-    for burst in 0..bursts {
-        tokio::time::sleep_until(start + PAUSE * u32::try_from(burst).expect("few bursts")).await;
-        let arrived = Instant::now();
-        for (number, body) in bodies.by_ref().take(BURST) {
-            send.send((arrived, number, body))
-                .await
-                .expect("the workers live");
-        }
-    }
-    drop(send);
-    for worker in workers {
-        worker.await.expect("a worker does not panic");
-    }
-    let allocations = allocations::count() - before;
-    tally.lock().figure(events, allocations)
-}
-
-/// Copies of the parts and a tree of the body.
-fn handle_as_told(body: &[u8]) -> u64 {
-    let value = body.to_vec();
-    let tree: serde_json::Value = serde_json::from_slice(&value).expect("the event is JSON");
-    let key = tree["user"].as_str().unwrap_or_default().to_string();
-    std::hint::black_box(key);
-    tree["amount"].as_u64().unwrap_or_default()
-}
-
-async fn dispatcher(bursts: usize) -> Figure {
-    let events = bursts * BURST;
-    let tally = Tally::new(events);
-    let limits = Limits {
-        records: 512,
-        bytes: 1 << 24,
-        window: 4_096,
-        running: 8,
-        detached_running: 1,
-    };
-    let budgets = Budgets {
-        pod_bytes: 1 << 24,
-        partition: limits,
-    };
-    let dispatcher: Dispatcher<(Instant, Record)> =
-        Dispatcher::new(Lanes::with_detached(0), budgets);
+/// The copy that both the dispatcher and [`Handler::Alike`] make, with the key from the body.
+fn copied(offset: i64, body: &str) -> Record {
     let partition = TopicPartition {
         topic: TopicId(0),
         partition: 0,
     };
-    dispatcher.assign(partition, Epoch(1));
-    let bodies: Vec<_> = (0..events).map(event).collect();
-    let before = allocations::count();
-    let workers: Vec<_> = (0..WORKERS)
-        .map(|_| tokio::spawn(work(dispatcher.clone(), tally.clone())))
-        .collect();
-    let hasher = KeyHasher::new(Ordering::PerKey, NullKeys::Spread);
-    let mut batch = VecDeque::with_capacity(BURST);
-    let start = tokio::time::Instant::now();
-    for (burst, bodies) in (0..).zip(bodies.chunks(BURST)) {
-        tokio::time::sleep_until(start + PAUSE * burst).await;
-        let arrived = Instant::now();
-        for (offset, body) in (i64::from(burst) * BURST as i64..).zip(bodies) {
-            let position = Position { partition, offset };
-            let user = sonic_rs::get(body.as_str(), &["user"]).expect("the event has a user");
-            let key = Some(user.as_raw_str().as_bytes());
-            let parts = Parts {
-                key,
-                value: Some(body.as_bytes()),
-                headers: &[],
-                timestamp_ms: 0,
-            };
-            let payload = (arrived, Record::copy(position, &parts));
-            batch.push_back(Admission {
-                offset,
-                key: hasher.key(key),
-                charge: 1_352,
-                payload,
-            });
-        }
-        dispatcher.admit(partition, &mut batch);
-    }
-    while dispatcher.pod().records > 0 {
-        tokio::time::sleep(CALL).await;
-    }
-    dispatcher.close();
-    for worker in workers {
-        worker.await.expect("a worker does not panic");
-    }
-    let allocations = allocations::count() - before;
-    tally.lock().figure(events, allocations)
+    let user = sonic_rs::get(body, &["user"]).expect("the event has a user");
+    let parts = Parts {
+        key: Some(user.as_raw_str().as_bytes()),
+        value: Some(body.as_bytes()),
+        headers: &[],
+        timestamp_ms: 0,
+    };
+    Record::copy(Position { partition, offset }, &parts)
 }
 
-async fn work(dispatcher: Dispatcher<(Instant, Record)>, tally: Arc<Mutex<Tally>>) {
-    let mut worker = dispatcher.worker(PoolId(0), Locality::Remote);
-    while worker.next().await == Next::Turn {
-        while let Some(job) = worker.pop() {
-            let (arrived, record) = job.payload;
-            let amount = sonic_rs::get(record.value().unwrap_or_default(), &["amount"]);
-            let amount = amount
-                .ok()
-                .and_then(|amount| amount.as_u64())
-                .unwrap_or_default();
-            tokio::time::sleep(CALL).await;
-            tally.lock().add(arrived, amount);
-            worker.settle(job.seat, Outcome::Complete);
-        }
-    }
+/// The other field, by our decoder.
+fn amount(record: &Record) -> u64 {
+    let amount = sonic_rs::get(record.value().unwrap_or_default(), &["amount"]);
+    let amount = amount.ok().and_then(|amount| amount.as_u64());
+    amount.unwrap_or_default()
 }

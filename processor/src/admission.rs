@@ -3,10 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::Arc,
 };
 
 use penstock_sizing::record_charge;
@@ -22,7 +19,7 @@ use crate::{
     source::intake::{
         Admission, Assigned, Body, Held, HeldReason, Intake, Offered, Urgency, Watermark,
     },
-    work::{Origin, Oversize, Work},
+    work::{self, Origin, Oversize, Work},
 };
 
 /// Key of an oversize record is kept up to this; a longer one is cut, for its letter names the
@@ -60,7 +57,7 @@ pub struct DispatcherIntake {
 
 struct Assignment {
     epoch: crate::source::intake::Epoch,
-    origin: Arc<Origin>,
+    shared: Arc<work::Assignment>,
 }
 
 impl DispatcherIntake {
@@ -88,9 +85,11 @@ impl DispatcherIntake {
         self.charges
             .extend(run.iter().map(|r| (r.position.offset, charge(&r.body))));
         let room = self.set_up.dispatcher.room(partition, &self.charges);
+        let topic = &self.set_up.topics[usize::from(partition.topic.0)];
+        let origin = Origin::new(topic, &assignment.shared);
         for (record, (_, charge)) in run[..room.records].iter().zip(&self.charges) {
             self.batch
-                .push_back(self.set_up.copy(record, *charge, &assignment.origin));
+                .push_back(self.set_up.copy(record, *charge, &origin));
         }
         let admitted = self.set_up.dispatcher.admit(partition, &mut self.batch);
         // Normally empty: only a budget that shrank in between leaves copies behind.
@@ -109,7 +108,7 @@ impl DispatcherIntake {
         self.marks.iter().filter_map(move |mark| {
             let assignment = partitions.get(&mark.partition)?;
             let current = assignment.epoch.0 == mark.epoch.0;
-            let risen = mark.position > assignment.origin.floor.load(Ordering::Relaxed);
+            let risen = mark.position > assignment.shared.floor();
             let (partition, epoch) = (mark.partition, assignment.epoch);
             (current && risen).then_some(Watermark {
                 partition,
@@ -123,15 +122,11 @@ impl DispatcherIntake {
 impl Intake for DispatcherIntake {
     fn assign(&mut self, partitions: &[Assigned]) {
         for assigned in partitions {
-            let topic = &self.set_up.topics[usize::from(assigned.partition.topic.0)];
-            let origin = Origin {
-                topic: Arc::clone(topic),
-                generation: self.set_up.generation,
-                floor: AtomicI64::new(assigned.committed.unwrap_or(-1)),
-            };
+            let committed = assigned.committed.unwrap_or(-1);
+            let shared = work::Assignment::new(self.set_up.generation, committed);
             let assignment = Assignment {
                 epoch: assigned.epoch,
-                origin: Arc::new(origin),
+                shared: Arc::new(shared),
             };
             self.partitions.insert(assigned.partition, assignment);
             let epoch = engine::Epoch(assigned.epoch.0);
@@ -219,10 +214,7 @@ impl Intake for DispatcherIntake {
             if assignment.epoch != commit.epoch {
                 continue;
             }
-            assignment
-                .origin
-                .floor
-                .fetch_max(commit.offset, Ordering::Relaxed);
+            assignment.shared.raise_floor(commit.offset);
             self.set_up.dispatcher.acknowledged(pool::Watermark {
                 partition: commit.partition,
                 epoch: engine::Epoch(commit.epoch.0),

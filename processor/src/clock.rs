@@ -33,17 +33,10 @@ impl Clock {
         Tick(u64::try_from(at.as_micros().div_ceil(1000)).unwrap_or(u64::MAX))
     }
 
-    /// Age of a record's timestamp in milliseconds; 0 for one that is missing or in the future.
+    /// The wall clock, milliseconds since 1970.
     #[must_use]
-    pub fn age_ms(&self, timestamp_ms: i64) -> u64 {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        if timestamp_ms < 0 {
-            0
-        } else {
-            u64::try_from(now - timestamp_ms).unwrap_or(0)
-        }
+    pub fn unix_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
     }
 }

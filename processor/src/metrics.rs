@@ -148,6 +148,26 @@ pub enum Outcome {
     DeadLettered,
 }
 
+/// The end of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How.
+    pub outcome: Outcome,
+    /// Its own timestamp, milliseconds since 1970; negative when it has none.
+    pub timestamp_ms: i64,
+}
+
+impl Ended {
+    /// 0 for a timestamp that is missing or in the future.
+    fn age_ms(self, now: i64) -> u64 {
+        if self.timestamp_ms < 0 {
+            0
+        } else {
+            u64::try_from(now - self.timestamp_ms).unwrap_or(0)
+        }
+    }
+}
+
 /// Who made an attempt fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -169,12 +189,19 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Counts a finished record and its age.
-    pub fn finished(&self, outcome: Outcome, age_ms: u64) {
-        self.outcomes[outcome as usize].fetch_add(1, Ordering::Relaxed);
-        let bucket = LATENCY_BOUNDS_MS.partition_point(|bound| *bound < age_ms);
-        self.latency[bucket].fetch_add(1, Ordering::Relaxed);
-        self.latency_sum_ms.fetch_add(age_ms, Ordering::Relaxed);
+    /// Counts finished records, whose age is that of `now` (milliseconds since 1970). The sums are
+    /// made first: each counter is shared by all workers.
+    pub fn finished(&self, ended: &[Ended], now: i64) {
+        let (mut outcomes, mut latency, mut sum) = ([0; 4], [0; LATENCY_BOUNDS_MS.len() + 1], 0);
+        for end in ended {
+            let age = end.age_ms(now);
+            outcomes[end.outcome as usize] += 1;
+            latency[LATENCY_BOUNDS_MS.partition_point(|bound| *bound < age)] += 1;
+            sum += age;
+        }
+        add(&self.outcomes, &outcomes);
+        add(&self.latency, &latency);
+        self.latency_sum_ms.fetch_add(sum, Ordering::Relaxed);
     }
 
     /// Counts a failed attempt.
@@ -208,6 +235,12 @@ impl Counters {
             duplicates,
             dead_lettered,
         }
+    }
+}
+
+fn add(counters: &[AtomicU64], counts: &[u64]) {
+    for (counter, count) in counters.iter().zip(counts).filter(|(_, count)| **count > 0) {
+        counter.fetch_add(*count, Ordering::Relaxed);
     }
 }
 
@@ -375,8 +408,15 @@ mod tests {
     #[test]
     fn a_late_record_counts_in_its_bucket_and_above() {
         let counters = Counters::default();
-        counters.finished(Outcome::Done, 3);
-        counters.finished(Outcome::DeadLettered, 700_000);
+        let ended = |outcome, timestamp_ms| Ended {
+            outcome,
+            timestamp_ms,
+        };
+        let ends = [
+            ended(Outcome::Done, 699_997),
+            ended(Outcome::DeadLettered, 0),
+        ];
+        counters.finished(&ends, 700_000);
         let page = render(&Status::default(), &counters);
         assert!(page.contains("bucket{le=\"0.001\"} 0\n"), "{page}");
         assert!(page.contains("bucket{le=\"0.003\"} 1\n"), "{page}");

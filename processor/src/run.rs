@@ -2,6 +2,7 @@
 //! Layer: shell
 
 mod assemble;
+mod running;
 mod start;
 
 use std::{
@@ -15,20 +16,19 @@ use penstock_sizing::{Bytes, Plan, Refusal};
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
-    task::JoinSet,
 };
 
-use self::assemble::Line;
-pub use self::start::{log_to_stderr, main_with};
+pub use self::{
+    running::Running,
+    start::{log_to_stderr, main_with},
+};
 use crate::{
-    account, allocator,
-    dispatch::pool::Gate,
-    http,
+    allocator, http,
     limit::{Agreement, LimitError, MemoryGroup},
     observe::Observatory,
     plan::{self, Facts},
     sinks::SinkError,
-    source::{Source, SourceError, client::Closed},
+    source::SourceError,
     stages::{BuildFault, custom::Registry},
 };
 
@@ -40,12 +40,6 @@ const GOVERN: Duration = Duration::from_millis(250);
 
 /// Between two judgements of progress.
 const OBSERVE: Duration = Duration::from_secs(1);
-
-/// Time that records which are still running get when the group is left.
-const LAST: Duration = Duration::from_secs(1);
-
-/// Time kept from the grace for closing the client and the sinks.
-const CLOSE: Duration = Duration::from_secs(6);
 
 /// What to run.
 pub struct Options {
@@ -148,21 +142,16 @@ async fn serve(
             what: "bind the status address",
             source,
         })?;
-    let line = assemble::line(&options, &plan)?;
-    let workers = line.start_workers(&plan);
-    let source = Source::start(
-        line.source_settings(&options, &plan),
-        line.intake(&options, &plan),
-    )?;
+    let running = Running::start(&options, &plan)?;
     let observatory = Arc::new(Observatory {
         pipeline: options.pipeline.name.to_string(),
-        topics: line.topics.clone(),
+        topics: running.line.topics.clone(),
         plan,
         agreement,
         memory,
-        dispatcher: line.dispatcher.clone(),
-        workshop: Arc::clone(&line.workshop),
-        source: Box::new(source.facts_reader()),
+        dispatcher: running.line.dispatcher.clone(),
+        workshop: Arc::clone(&running.line.workshop),
+        source: Box::new(running.source.facts_reader()),
         watch: Default::default(),
     });
     let page = tokio::spawn(http::serve(
@@ -170,19 +159,15 @@ async fn serve(
         Arc::clone(&observatory) as _,
         std::future::pending(),
     ));
-    let ended = until_told(&line, &source, &observatory).await;
+    let ended = until_told(&running, &observatory).await;
     observatory.stop();
-    let stopped = take_down(&line, source, workers, options.pipeline.drain_timeout).await;
+    let stopped = running.stop(options.pipeline.drain_timeout).await;
     page.abort();
     ended.and(stopped)
 }
 
 /// Keeps time until a signal comes or the source ends.
-async fn until_told(
-    line: &Line,
-    source: &Source,
-    observatory: &Observatory,
-) -> Result<(), RunError> {
+async fn until_told(running: &Running, observatory: &Observatory) -> Result<(), RunError> {
     let system = |source| RunError::System {
         what: "listen for signals",
         source,
@@ -198,51 +183,7 @@ async fn until_told(
             _ = interrupt.recv() => return Ok(()),
             _ = samples.tick() => observatory.govern(),
             _ = observations.tick() => observatory.observe(Instant::now()),
-            _ = ticks.tick() => {
-                line.dispatcher.tick(line.workshop.clock.tick());
-                if source.is_finished() {
-                    return Err(RunError::SourceEnded);
-                }
-            }
+            _ = ticks.tick() => running.tick()?,
         }
-    }
-}
-
-/// Finishes what was admitted, as far as `grace` allows, so that a clean stop repeats nothing.
-async fn settle(line: &Line, grace: Duration) {
-    line.dispatcher.close_gate(Gate::Shutdown);
-    let settled = async {
-        let mut ticks = tokio::time::interval(TICK);
-        while !account::settled(&line.dispatcher.snapshot()) {
-            ticks.tick().await;
-            line.dispatcher.tick(line.workshop.clock.tick());
-        }
-    };
-    if tokio::time::timeout(grace, settled).await.is_err() {
-        tracing::warn!("records were still running at the end of the grace: they are repeated");
-    }
-}
-
-/// Source first, so that what is finished is committed; then workers and sinks.
-async fn take_down(
-    line: &Line,
-    source: Source,
-    mut workers: JoinSet<()>,
-    grace: Duration,
-) -> Result<(), RunError> {
-    settle(line, grace.saturating_sub(CLOSE + LAST)).await;
-    source.stop(LAST);
-    let closed = tokio::task::spawn_blocking(move || source.join()).await;
-    line.dispatcher.close();
-    // A worker that hangs in a sink is not waited for: its record is not committed.
-    let _ = tokio::time::timeout(CLOSE, async {
-        while workers.join_next().await.is_some() {}
-    })
-    .await;
-    workers.abort_all();
-    match closed {
-        Ok(Ok(Closed::Clean)) => Ok(()),
-        Ok(Ok(Closed::Abandoned)) => Err(RunError::Abandoned),
-        Ok(Err(_)) | Err(_) => Err(RunError::SourceEnded),
     }
 }

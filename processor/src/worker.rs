@@ -11,13 +11,13 @@ use crate::{
     clock::Clock,
     dispatch::{
         engine::Blame,
-        pool::{Job, Next, Outcome, Worker},
+        pool::{Job, Next, Outcome, TURN, Worker},
     },
     failure::{
         self, Directive, Failure, LetterDirective, Policy,
         dead_letter::{self, Content},
     },
-    metrics::{self, Counters},
+    metrics::{self, Counters, Ended},
     publish::{PRODUCER, Publisher},
     sinks::{SinkError, outages::Outages},
     stage::Finish,
@@ -45,14 +45,18 @@ pub struct Workshop {
 
 /// Works until the dispatcher closes.
 pub async fn serve(shop: Arc<Workshop>, mut worker: Worker<Work>) {
+    let mut ended = Vec::with_capacity(TURN as usize);
     while worker.next().await == Next::Turn {
         let (start, mut inline) = (Instant::now(), 0);
         while let Some(job) = worker.pop() {
             let seat = job.seat;
             inline += u64::from(job.lane == 0);
-            let outcome = shop.work(job).await;
+            let outcome = shop.work(job, &mut ended).await;
             worker.settle(seat, outcome);
         }
+        // One look at the clock for the whole turn.
+        shop.counters.finished(&ended, shop.clock.unix_ms());
+        ended.clear();
         if inline > 0 {
             let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
             shop.counters.served(inline, micros);
@@ -62,7 +66,7 @@ pub async fn serve(shop: Arc<Workshop>, mut worker: Worker<Work>) {
 }
 
 impl Workshop {
-    async fn work(&self, job: Job<Work>) -> Outcome<Work> {
+    async fn work(&self, job: Job<Work>, ended: &mut Vec<Ended>) -> Outcome<Work> {
         let Job {
             lane,
             attempts,
@@ -76,24 +80,23 @@ impl Workshop {
         };
         match outcome {
             LaneOutcome::Handover(_) => Outcome::Advance(work),
-            LaneOutcome::Completed => self.finish(&work, metrics::Outcome::Done),
+            LaneOutcome::Completed => finish(&work, metrics::Outcome::Done, ended),
             LaneOutcome::Finished(Finish::Filtered) => {
-                self.finish(&work, metrics::Outcome::Filtered)
+                finish(&work, metrics::Outcome::Filtered, ended)
             }
             LaneOutcome::Finished(Finish::Duplicate) => {
-                self.finish(&work, metrics::Outcome::Duplicate)
+                finish(&work, metrics::Outcome::Duplicate, ended)
             }
-            LaneOutcome::Failed(failure) => self.fail(work, failure, attempts).await,
+            LaneOutcome::Failed(failure) => self.fail((work, failure), attempts, ended).await,
         }
     }
 
-    fn finish(&self, work: &Work, outcome: metrics::Outcome) -> Outcome<Work> {
-        let age = self.clock.age_ms(work.event().record().timestamp_ms());
-        self.counters.finished(outcome, age);
-        Outcome::Complete
-    }
-
-    async fn fail(&self, work: Work, failure: Failure, attempts: u16) -> Outcome<Work> {
+    async fn fail(
+        &self,
+        (work, failure): (Work, Failure),
+        attempts: u16,
+        ended: &mut Vec<Ended>,
+    ) -> Outcome<Work> {
         let attempts = u32::from(attempts) + 1;
         match failure::decide(&failure, attempts, &self.policy, rand::random()) {
             Directive::Retry { after } => {
@@ -101,7 +104,7 @@ impl Workshop {
                 self.park(work, after, Blame::Record)
             }
             Directive::ParkBehindSink { sink } => self.park_behind(work, &sink),
-            Directive::DeadLetter { .. } => self.bury(work, failure, attempts).await,
+            Directive::DeadLetter { .. } => self.bury((work, failure), attempts, ended).await,
             Directive::Block { .. } => self.block(work, &failure),
         }
     }
@@ -130,12 +133,17 @@ impl Workshop {
     }
 
     /// Writes the dead letter; only its acknowledgement finishes the record.
-    async fn bury(&self, work: Work, failure: Failure, attempts: u32) -> Outcome<Work> {
+    async fn bury(
+        &self,
+        (work, failure): (Work, Failure),
+        attempts: u32,
+        ended: &mut Vec<Ended>,
+    ) -> Outcome<Work> {
         let mut content = work.letter_content();
         loop {
             let Err(error) = self.write_letter(&work, &failure, attempts, content).await else {
                 self.troubles.note(&work, &failure);
-                return self.finish(&work, metrics::Outcome::DeadLettered);
+                return finish(&work, metrics::Outcome::DeadLettered, ended);
             };
             match failure::decide_letter(&error, content) {
                 LetterDirective::ByReference => content = Content::Reference,
@@ -159,4 +167,13 @@ impl Workshop {
         let letter = dead_letter::letter(topic, work.event(), failure, attempts, content);
         publisher.produce(letter).await
     }
+}
+
+/// The record's end is counted with the turn.
+fn finish(work: &Work, outcome: metrics::Outcome, ended: &mut Vec<Ended>) -> Outcome<Work> {
+    ended.push(Ended {
+        outcome,
+        timestamp_ms: work.event().record().timestamp_ms(),
+    });
+    Outcome::Complete
 }

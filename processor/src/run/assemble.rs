@@ -14,7 +14,7 @@ use crate::{
     budgets,
     chain::{Chain, lane},
     clock::Clock,
-    dispatch::pool::{Dispatcher, Lanes, Locality, PoolId},
+    dispatch::pool::{Budgets, Dispatcher, Lanes, Locality, PoolId, TURN},
     failure::Policy,
     keys,
     metrics::Counters,
@@ -58,6 +58,9 @@ const BREAKER: BreakerPolicy = BreakerPolicy {
     max: Duration::from_secs(10),
 };
 
+/// Workers of a thread where no stage waits: one at work, and one whose dead letter is under way.
+const LOCAL_PER_THREAD: u32 = 2;
+
 /// Everything between source and sinks.
 pub(super) struct Line {
     pub(super) topics: Vec<Arc<str>>,
@@ -96,6 +99,7 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
         chain,
     };
     let detached = workshop.chain.lanes().len() - 1;
+    let budgets = limits(plan, workshop.chain.lanes()[0].locality());
     Ok(Line {
         topics: pipeline
             .source
@@ -103,7 +107,7 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
             .iter()
             .map(|topic| topic.shared())
             .collect(),
-        dispatcher: Dispatcher::new(Lanes::isolated(detached), budgets::dispatcher(plan)),
+        dispatcher: Dispatcher::new(Lanes::isolated(detached), budgets),
         workshop: Arc::new(workshop),
     })
 }
@@ -118,10 +122,10 @@ impl Line {
                 lane::Locality::Remote => Locality::Remote,
             };
             let runtime = &plan.runtime;
-            let count = if index == 0 {
-                runtime.workers
-            } else {
-                runtime.detached_workers
+            let count = match (index, locality) {
+                (0, Locality::Local) => local_workers(plan),
+                (0, Locality::Remote) => runtime.workers,
+                _ => runtime.detached_workers,
             };
             for _ in 0..count {
                 let worker = self.dispatcher.worker(PoolId(index), locality);
@@ -173,6 +177,23 @@ impl Line {
             drain_deadline: source.client.drain,
         }
     }
+}
+
+/// More workers than that would only split the turns.
+fn local_workers(plan: &Plan) -> u32 {
+    let runtime = &plan.runtime;
+    runtime.workers.min(runtime.threads * LOCAL_PER_THREAD)
+}
+
+/// The plan's budgets. Its limit on records in flight is for stages that wait for others; where
+/// none does, every worker may hold a whole turn of one partition.
+fn limits(plan: &Plan, inline: lane::Locality) -> Budgets {
+    let mut budgets = budgets::dispatcher(plan);
+    if inline == lane::Locality::Local {
+        let turns = local_workers(plan) * TURN;
+        budgets.partition.running = budgets.partition.running.max(turns);
+    }
+    budgets
 }
 
 fn sink_plan<'p>(plan: &'p Plan, name: &str) -> &'p SinkPlan {
