@@ -14,14 +14,16 @@ use penstock_crds::pipeline::ValidatedPipeline;
 use penstock_sizing::{Bytes, Plan, Refusal};
 use tokio::{
     runtime,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
 };
 
 use self::assemble::Line;
 pub use self::start::{log_to_stderr, main_with};
 use crate::{
-    allocator, http,
+    allocator,
+    dispatch::pool::{Gate, PartitionFacts},
+    http,
     limit::{Agreement, LimitError, MemoryGroup},
     observe::Observatory,
     plan::{self, Facts},
@@ -134,6 +136,8 @@ async fn serve(
     plan: Plan,
     (memory, agreement): (MemoryGroup, Agreement),
 ) -> Result<(), RunError> {
+    // First of all: from here on a stop is a clean one.
+    let stop = Stop::listen()?;
     let listener = http::bind(options.status_address)
         .await
         .map_err(|source| RunError::System {
@@ -162,31 +166,52 @@ async fn serve(
         Arc::clone(&observatory) as _,
         std::future::pending(),
     ));
-    let ended = until_told(&line, &source, &observatory).await;
+    let ended = until_told(stop, &line, &source, &observatory).await;
     observatory.stop();
-    let stopped = take_down(&line, source, workers, options.pipeline.drain_timeout).await;
+    let (told, grace) = (Instant::now(), options.pipeline.drain_timeout);
+    if ended.is_ok() {
+        finish_admitted(&line, grace.saturating_sub(CLOSE) / 2).await;
+    }
+    let left = grace.saturating_sub(told.elapsed());
+    let stopped = take_down(&line, source, workers, left).await;
     page.abort();
     ended.and(stopped)
 }
 
+/// The signals that mean the end.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, RunError> {
+        let listen = |kind| {
+            signal(kind).map_err(|source| RunError::System {
+                what: "listen for signals",
+                source,
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Keeps time until a signal comes or the source ends.
 async fn until_told(
+    mut stop: Stop,
     line: &Line,
     source: &Source,
     observatory: &Observatory,
 ) -> Result<(), RunError> {
-    let system = |source| RunError::System {
-        what: "listen for signals",
-        source,
-    };
-    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     let mut ticks = tokio::time::interval(TICK);
     let mut observations = tokio::time::interval(OBSERVE);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = stop.terminate.recv() => return Ok(()),
+            _ = stop.interrupt.recv() => return Ok(()),
             _ = observations.tick() => observatory.observe(Instant::now()),
             _ = ticks.tick() => {
                 line.dispatcher.tick(line.workshop.clock.tick());
@@ -196,6 +221,26 @@ async fn until_told(
             }
         }
     }
+}
+
+/// Lets what is admitted finish and admits nothing more, so that the next owner repeats nothing.
+/// Parked and blocked keys are not waited for.
+async fn finish_admitted(line: &Line, grace: Duration) {
+    line.dispatcher.close_gate(Gate::Shutdown);
+    let finished = async {
+        let mut ticks = tokio::time::interval(TICK);
+        while is_busy(&line.dispatcher.snapshot()) {
+            ticks.tick().await;
+            line.dispatcher.tick(line.workshop.clock.tick());
+        }
+    };
+    // What a slow sink leaves unfinished is repeated, as after a crash.
+    let _ = tokio::time::timeout(grace, finished).await;
+}
+
+fn is_busy(partitions: &[PartitionFacts]) -> bool {
+    let mut lanes = partitions.iter().flat_map(|p| &p.engine.lanes);
+    lanes.any(|lane| lane.ready > 0 || lane.running > 0)
 }
 
 /// Source first, so that running records finish and are committed; then workers and sinks.
