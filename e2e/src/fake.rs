@@ -1,6 +1,7 @@
-//! A stand-in for the processor in a few lines, right or broken on purpose, so that the scenarios
-//! themselves can be tested: one thread, batches, and a commit after each.
+//! A stand-in for the processor, right or broken on purpose, that the scenarios are tested with.
 //! Layer: shell
+//!
+//! One thread, batches, and a commit after each.
 
 use std::{
     fs, io,

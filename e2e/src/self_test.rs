@@ -1,5 +1,4 @@
-//! The scenarios, driven by the stand-in: a right one must pass and each broken one be caught for
-//! the right reason.
+//! The scenarios against the stand-in: the right one passes, each broken one is caught as such.
 //! Layer: shell
 
 use std::{

@@ -158,12 +158,12 @@ pub fn room(engines: &[PartitionFacts], pod: &PodFacts, plan: &Plan) -> u64 {
     windows.min(pod.budget.saturating_sub(pod.bytes) / charge.max(1))
 }
 
-/// Whether nothing of what was admitted will move by itself: all is finished, or waits behind a key
-/// that is blocked.
+/// Whether nothing of what was admitted can be finished now: the rest waits behind keys that are
+/// parked or blocked.
 #[must_use]
 pub fn settled(engines: &[PartitionFacts]) -> bool {
     let mut lanes = engines.iter().flat_map(|partition| &partition.engine.lanes);
-    lanes.all(|lane| lane.ready == 0 && lane.running == 0 && lane.parked == 0)
+    lanes.all(|lane| lane.ready == 0 && lane.running == 0)
 }
 
 /// Every sink.

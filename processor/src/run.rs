@@ -15,7 +15,7 @@ use penstock_crds::pipeline::ValidatedPipeline;
 use penstock_sizing::{Bytes, Plan, Refusal};
 use tokio::{
     runtime,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 
 pub use self::{
@@ -136,6 +136,8 @@ async fn serve(
     plan: Plan,
     (memory, agreement): (MemoryGroup, Agreement),
 ) -> Result<(), RunError> {
+    // First of all: from here on a stop is a clean one.
+    let stop = Stop::listen()?;
     let listener = http::bind(options.status_address)
         .await
         .map_err(|source| RunError::System {
@@ -159,28 +161,47 @@ async fn serve(
         Arc::clone(&observatory) as _,
         std::future::pending(),
     ));
-    let ended = until_told(&running, &observatory).await;
+    let ended = until_told(stop, &running, &observatory).await;
     observatory.stop();
     let stopped = running.stop(options.pipeline.drain_timeout).await;
     page.abort();
     ended.and(stopped)
 }
 
+/// The signals that mean the end.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, RunError> {
+        let listen = |kind| {
+            signal(kind).map_err(|source| RunError::System {
+                what: "listen for signals",
+                source,
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Keeps time until a signal comes or the source ends.
-async fn until_told(running: &Running, observatory: &Observatory) -> Result<(), RunError> {
-    let system = |source| RunError::System {
-        what: "listen for signals",
-        source,
-    };
-    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+async fn until_told(
+    mut stop: Stop,
+    running: &Running,
+    observatory: &Observatory,
+) -> Result<(), RunError> {
     let mut ticks = tokio::time::interval(TICK);
     let mut observations = tokio::time::interval(OBSERVE);
     let mut samples = tokio::time::interval(GOVERN);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = stop.terminate.recv() => return Ok(()),
+            _ = stop.interrupt.recv() => return Ok(()),
             _ = samples.tick() => observatory.govern(),
             _ = observations.tick() => observatory.observe(Instant::now()),
             _ = ticks.tick() => running.tick()?,

@@ -28,7 +28,10 @@ use penstock_processor::source::{
     intake::HeldReason,
     settings::{ClientLimits, ClientTuning, GroupProtocol, SourceSettings, Start},
 };
-use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{
+    consumer::{BaseConsumer, Consumer},
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
 
 const PARTITIONS: i32 = 4;
 
@@ -350,8 +353,24 @@ fn a_blocked_record_loop_comes_back() {
     let mut settings = settings(&cluster, &topic, GroupProtocol::Consumer);
     settings.tuning.max_poll_interval = Duration::from_secs(1);
     let fake = Fake::default();
-    fake.block_once(Duration::from_secs(3));
+    let blocked = fake.block_once();
     let source = start(settings, &fake);
+    until("the block", &[&source], || fake.is_blocked());
+    // The group gives its partitions to somebody else only after the poll interval.
+    let rival: BaseConsumer = cluster
+        .config()
+        .set("group.id", &topic)
+        .set("group.protocol", "consumer")
+        .set("enable.auto.commit", "false")
+        .create()
+        .expect("a consumer");
+    rival.subscribe(&[&topic]).expect("a legal topic");
+    until("the rival's assignment", &[&source], || {
+        rival.poll(Duration::from_millis(10));
+        rival.assignment().expect("a list").count() == 4
+    });
+    drop(rival);
+    drop(blocked);
     until("the loss", &[&source], || fake.losses() > 0);
     until("a new assignment", &[&source], || fake.owned() == 4);
     until("every record", &[&source], || {

@@ -100,6 +100,18 @@ pub enum StageKind {
 }
 
 impl StageKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Index,
+        Self::Upsert,
+        Self::Count,
+        Self::Unique,
+        Self::Filter,
+        Self::Set,
+        Self::Produce,
+        Self::Custom,
+    ];
+
     /// The field of the object.
     #[must_use]
     pub fn field(self) -> &'static str {

@@ -1,5 +1,5 @@
 //! The few fields of a pipeline that the stand-in obeys.
-//! Layer: core
+//! Layer: shell
 
 use rdkafka::config::ClientConfig;
 use serde::Deserialize;

@@ -1,5 +1,4 @@
-//! The stand-in's embedded sink: a batch is one transaction, and a floor per partition makes a
-//! repeat harmless.
+//! The stand-in's embedded sink: a batch is a transaction, a floor makes its repeat harmless.
 //! Layer: shell
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 
 /// Bytes beside a record's payload: 80 for the shared allocation that holds the record (16 of
 /// counts and 64 of fields, its own size class), 432 for its node, ring slot, key index entry and
-/// share of a task (`research/sizing-and-autoscaling.md` 2.1: 512 per message in flight).
+/// share of a task; measured: 512 per message in flight.
 pub const RECORD_OVERHEAD: u64 = 512;
 
 /// From here on jemalloc gives an allocation whole pages, shifted within one more page so that

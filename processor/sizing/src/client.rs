@@ -2,8 +2,8 @@
 //! Layer: core
 //!
 //! `K = δ · [ α (Q + ρ B F') + B F' + τ B ρ b + 1 MB ]`, checked against 676 measured cases on a
-//! real broker (`research/client-memory.md` 1): one fetch per broker is in flight, decided on the
-//! queue before it, and the whole answer is decompressed and queued however large it is.
+//! real broker: one fetch per broker is in flight, decided on the queue before it, and the whole
+//! answer is decompressed and queued however large it is.
 
 use crate::{bytes::Bytes, demand::Demand};
 
@@ -213,7 +213,7 @@ mod tests {
         })
     }
 
-    /// The table at the end of `research/client-memory.md`.
+    /// The settings that kept a real broker's traffic inside K when they were measured.
     #[test]
     fn settings_are_those_of_the_measured_rule() {
         let none = |brokers| client(Codec::None, 100, Bytes::kib(256), brokers);

@@ -123,8 +123,7 @@ fn caches(demand: &Demand, pool: Bytes) -> Vec<CachePlan> {
     demand.caches.iter().map(one).collect()
 }
 
-/// Workers: 8 a partition, as many typical events as fit parsed, 64 a core
-/// (`research/sizing-and-autoscaling.md` 2.4).
+/// Workers: 8 a partition, as many typical events as fit parsed, 64 a core.
 fn runtime(demand: &Demand, active: Bytes) -> RuntimePlan {
     const PER_PARTITION: u64 = 8;
     const PER_CORE: u64 = 64;

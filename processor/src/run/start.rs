@@ -6,10 +6,10 @@ use std::{error::Error, fs, io::IsTerminal, net::SocketAddr, path::PathBuf, proc
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use super::{Options, run};
+use super::{Options, RunError, run};
 use crate::{plan::Facts, stages::custom::Registry};
 
-/// Exit code for a refused settings file or limit: restarting does not help.
+/// Exit code for a refused settings file, stage or limit: restarting does not help.
 const REFUSED: u8 = 2;
 
 /// Command line of a processor.
@@ -26,7 +26,8 @@ struct Arguments {
 
 /// Runs a processor with stages of its own until it is told to stop.
 ///
-/// Exit codes: 0 after a clean stop, 2 for settings or a limit that are refused, 1 for the rest.
+/// Exit codes: 0 after a clean stop, 2 for settings, stages or a limit that are refused, 1 for the
+/// rest.
 #[must_use]
 pub fn main_with(registry: Registry) -> ExitCode {
     log_to_stderr();
@@ -37,7 +38,7 @@ pub fn main_with(registry: Registry) -> ExitCode {
     };
     match run(options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ super::RunError::Refused { .. }) => report(&error, REFUSED),
+        Err(error @ (RunError::Refused { .. } | RunError::Stages(_))) => report(&error, REFUSED),
         Err(error) => report(&error, 1),
     }
 }

@@ -3,9 +3,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard},
-    thread,
-    time::Duration,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
 };
 
 use penstock_processor::{
@@ -50,7 +51,7 @@ struct Member {
     revoking: BTreeSet<TopicPartition>,
     oversize: Vec<(i64, usize)>,
     losses: usize,
-    block: Option<Duration>,
+    block: Option<Receiver<()>>,
 }
 
 impl Fake {
@@ -115,9 +116,16 @@ impl Fake {
         self.me().running = records;
     }
 
-    /// The next admission takes this long, which no intake may.
-    pub(crate) fn block_once(&self, time: Duration) {
-        self.me().block = Some(time);
+    /// The next admission takes until the answer is dropped, which no intake may.
+    pub(crate) fn block_once(&self) -> SyncSender<()> {
+        let (release, released) = sync_channel(0);
+        self.me().block = Some(released);
+        release
+    }
+
+    /// Whether an admission has begun to block.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.me().block.is_none()
     }
 
     pub(crate) fn losses(&self) -> usize {
@@ -251,8 +259,8 @@ impl Intake for Fake {
 
     fn admit(&mut self, records: &[Offered<'_>]) -> Admission {
         let block = self.me().block.take();
-        if let Some(time) = block {
-            thread::sleep(time);
+        if let Some(released) = block {
+            released.recv().expect_err("the test drops it");
         }
         let (mut me, mut us) = (self.me(), self.us());
         for (taken, offered) in records.iter().enumerate() {

@@ -1,4 +1,5 @@
 //! One binary for what no single crate can prove.
 //! Layer: test
 
+mod contracts;
 mod tidy;

@@ -7,6 +7,7 @@ mod arrows;
 mod generated;
 mod header;
 mod purity;
+mod readme;
 mod shape;
 mod source;
 mod words;

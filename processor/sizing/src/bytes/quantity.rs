@@ -75,19 +75,28 @@ fn scaled(digits: &str, scale: &Scale, places: i32) -> Result<u64, Fault> {
         return Ok(0);
     }
     let number: u128 = digits.parse().map_err(|_| Fault::TooLarge)?;
-    let number = number
-        .checked_mul(scale.binary.into())
-        .ok_or(Fault::TooLarge)?;
+    let binary = u128::from(scale.binary);
     let power = scale.power.checked_sub(places).ok_or(Fault::TooLarge)?;
     let ten = 10_u128.checked_pow(power.unsigned_abs());
     let bytes = match (power >= 0, ten) {
-        (true, Some(ten)) => number.checked_mul(ten).ok_or(Fault::TooLarge)?,
-        (true, None) => return Err(Fault::TooLarge),
-        (false, Some(ten)) => number.div_ceil(ten),
+        (true, Some(ten)) => number.checked_mul(binary).and_then(|n| n.checked_mul(ten)),
+        (true, None) => None,
+        (false, Some(ten)) => product_over(number, binary, ten),
         // Below a byte however many digits there are, and never nothing.
-        (false, None) => 1,
+        (false, None) => Some(1),
     };
-    u64::try_from(bytes).map_err(|_| Fault::TooLarge)
+    let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok());
+    bytes.ok_or(Fault::TooLarge)
+}
+
+/// `number · binary / ten`, rounded up; the twos that both factors share are left out, and the
+/// whole part is split off, so that digits behind the point do not overflow.
+fn product_over(number: u128, binary: u128, ten: u128) -> Option<u128> {
+    let shared = binary.trailing_zeros().min(ten.trailing_zeros());
+    let (binary, ten) = (binary >> shared, ten >> shared);
+    let (whole, rest) = (number / ten, number % ten);
+    let rest = rest.checked_mul(binary)?.div_ceil(ten);
+    whole.checked_mul(binary)?.checked_add(rest)
 }
 
 fn scale(unit: &str) -> Result<Scale, Fault> {

@@ -1,0 +1,5 @@
+//! What two crates must say alike.
+//! Layer: test
+
+mod plan;
+mod quantity;
