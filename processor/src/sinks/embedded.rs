@@ -15,6 +15,7 @@
 //! nothing in memory beyond its transaction.
 
 mod applied;
+mod checkpoint;
 mod counts;
 mod facts;
 mod group;
@@ -37,7 +38,7 @@ pub use self::facts::EmbeddedHealth;
 use self::{
     facts::Facts,
     weight::weight,
-    writer::{Job, Limits, Writer},
+    writer::{File, Job, Limits, Writer},
 };
 use crate::sinks::{Action, Effect, Reply, Sink, SinkError};
 
@@ -81,7 +82,6 @@ impl Embedded {
             queue_bytes,
             ..
         } = settings;
-        let connection = schema::open(&path, settings.page_cache_bytes)?;
         let (jobs, queue) = mpsc::channel(queue_effects.max(1));
         let facts = Arc::new(Facts::default());
         let limits = Limits {
@@ -91,6 +91,7 @@ impl Embedded {
             // Half, so that the next group can fill up while this one is committed.
             group_bytes: usize::try_from(queue_bytes / 2).unwrap_or(usize::MAX),
         };
+        let file = File::open(&limits)?;
         let writer = Writer {
             jobs: queue,
             limits,
@@ -98,7 +99,7 @@ impl Embedded {
         };
         let thread = thread::Builder::new()
             .name("sink-embedded".to_owned())
-            .spawn(move || writer.run(connection))
+            .spawn(move || writer.run(file))
             .map_err(|error| unavailable(&format!("starting the writer: {error}")))?;
         let bytes = Arc::new(Semaphore::new(queue_bytes as usize));
         let writer = WriterThread(Some(thread));

@@ -30,10 +30,8 @@ const VERSION: i64 = 1;
 const LOCK_TRIES: i32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
-/// Pages in the log before it is copied into the file: 8,000 of 4 KiB is 32 MiB of disk. Each copy
-/// flushes twice and writes every page that the log touched once; at the default of 1,000 this costs
-/// more than the work itself.
-const CHECKPOINT_PAGES: i64 = 8_000;
+/// Page cache of a connection that only copies the log, which goes past the cache.
+const NO_CACHE_BYTES: u64 = 64 * 1024;
 
 const TABLES: &str = "
 CREATE TABLE events (
@@ -76,10 +74,19 @@ enum OpenError {
 
 /// Opens or creates the file.
 pub(super) fn open(path: &Path, page_cache_bytes: u64) -> Result<Connection, SinkError> {
-    connect(path, page_cache_bytes).map_err(|error| {
-        let reason = format!("opening {}: {error}", path.display());
-        SinkError::Unavailable { reason }
-    })
+    connect(path, page_cache_bytes)
+        .and_then(|connection| create(&connection).map(|()| connection))
+        .map_err(|error| unavailable(path, &error))
+}
+
+/// Opens another connection to a file that has its tables.
+pub(super) fn open_again(path: &Path) -> Result<Connection, SinkError> {
+    connect(path, NO_CACHE_BYTES).map_err(|error| unavailable(path, &error))
+}
+
+fn unavailable(path: &Path, error: &OpenError) -> SinkError {
+    let reason = format!("opening {}: {error}", path.display());
+    SinkError::Unavailable { reason }
 }
 
 fn connect(path: &Path, page_cache_bytes: u64) -> Result<Connection, OpenError> {
@@ -100,8 +107,8 @@ fn connect(path: &Path, page_cache_bytes: u64) -> Result<Connection, OpenError> 
     connection.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "normal")?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
-    create(&connection)?;
+    // Never by a commit: see the checkpoints.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     Ok(connection)
 }
 

@@ -7,12 +7,37 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{
+    checkpoint::Checkpoints,
     facts::Facts,
     group::{Fault, Group},
     schema,
     weight::reply_weight,
 };
 use crate::sinks::{Effect, Reply, SinkError};
+
+/// The open file: the connection that writes, and the copying of its log.
+pub(super) struct File {
+    connection: Connection,
+    checkpoints: Checkpoints,
+}
+
+impl File {
+    /// Opens or creates the file.
+    pub(super) fn open(limits: &Limits) -> Result<Self, SinkError> {
+        let connection = schema::open(&limits.path, limits.page_cache_bytes)?;
+        let checkpoints = Checkpoints::start(&limits.path)?;
+        Ok(Self {
+            connection,
+            checkpoints,
+        })
+    }
+
+    /// Copies the log when it is time; `None` when the file has to be opened anew.
+    fn committed(mut self) -> Option<Self> {
+        let looked = self.checkpoints.committed(&self.connection);
+        looked.ok().map(|()| self)
+    }
+}
 
 /// Effects that the buffers of a group are made for; they grow beyond it.
 const TYPICAL_GROUP: usize = 256;
@@ -72,19 +97,19 @@ impl Job {
 impl Writer {
     /// Writes group after group until the sink is dropped.
     ///
-    /// A connection that failed in another way than by a lock is opened anew for the next group.
-    pub(super) fn run(mut self, connection: Connection) {
-        let mut kept = Some(connection);
+    /// A file that failed in another way than by a lock is opened anew for the next group.
+    pub(super) fn run(mut self, file: File) {
+        let mut kept = Some(file);
         while let Some(job) = self.jobs.blocking_recv() {
             let Some(first) = job.wanted(Instant::now()) else {
                 continue;
             };
-            let connection = match kept.take() {
-                Some(connection) => Ok(connection),
-                None => schema::open(&self.limits.path, self.limits.page_cache_bytes),
+            let file = match kept.take() {
+                Some(file) => Ok(file),
+                None => File::open(&self.limits),
             };
-            kept = match connection {
-                Ok(connection) => self.write(connection, first),
+            kept = match file {
+                Ok(file) => self.write(file, first),
                 Err(error) => {
                     self.refuse(vec![first], &error.to_string());
                     None
@@ -93,23 +118,23 @@ impl Writer {
         }
     }
 
-    /// Writes one group; gives the connection back if it is still good.
-    fn write(&mut self, connection: Connection, first: Job) -> Option<Connection> {
+    /// Writes one group; gives the file back if it is still good.
+    fn write(&mut self, file: File, first: Job) -> Option<File> {
         let started = Instant::now();
         let mut taken = Vec::with_capacity(self.limits.group_effects.min(TYPICAL_GROUP));
         taken.push(first);
-        match self.fill(&connection, started, &mut taken) {
+        match self.fill(&file.connection, started, &mut taken) {
             Ok(outcomes) => {
                 self.facts.committed(outcomes.len(), started.elapsed());
                 taken
                     .into_iter()
                     .zip(outcomes)
                     .for_each(|(job, outcome)| job.tell(outcome));
-                Some(connection)
+                file.committed()
             }
             Err(Fault::Busy(reason) | Fault::Record(reason)) => {
                 self.refuse(taken, &reason);
-                Some(connection)
+                Some(file)
             }
             Err(Fault::File(reason)) => {
                 self.refuse(taken, &reason);

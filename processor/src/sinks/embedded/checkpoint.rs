@@ -1,0 +1,220 @@
+//! Copies the log into the file behind the writer's back, so that groups need not wait for it.
+//! Layer: shell
+//!
+//! SQLite starts its log anew only when all of it has been copied, and a writer without rest adds
+//! to it during every copy. So a second connection copies most of the log while groups go on; what
+//! was added meanwhile becomes less with each pass, and the writer itself copies a short remainder.
+
+use std::{
+    path::Path,
+    sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel},
+    thread::{self, JoinHandle},
+};
+
+use rusqlite::Connection;
+
+use super::schema;
+use crate::sinks::SinkError;
+
+/// Pages in the log before it is copied into the file: 8,000 of 4 KiB is 32 MiB of disk. Each copy
+/// flushes twice and writes every page that the log touched once; at SQLite's own 1,000 this costs
+/// more than the work itself.
+const START_PAGES: i64 = 8_000;
+
+/// A remainder that the writer copies itself: some milliseconds.
+const SHORT_PAGES: i64 = 2_000;
+
+/// Here the writer waits for the copy: bounds the log when the disk is slower than the groups.
+const LIMIT_PAGES: i64 = 16_000;
+
+/// Pages that are added between two tries when a reader holds the copy up.
+const STEP_PAGES: i64 = 1_000;
+
+/// A pass copies what it can and waits for nobody; its row is `busy, pages, copied`.
+const COPY: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+const LOOK: &str = "PRAGMA wal_checkpoint(NOOP)";
+
+/// The log at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Log {
+    /// Pages in it.
+    pages: i64,
+    /// Of these, how many the file has.
+    copied: i64,
+}
+
+/// Who copies now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copying {
+    /// Nobody need to.
+    Nobody,
+    /// The thread, while the writer goes on.
+    Thread,
+    /// The writer.
+    Writer,
+}
+
+/// Decides who copies a log; `next` is the length at which another try makes sense.
+fn copying(log: Log, next: i64) -> Copying {
+    let rest = log.pages - log.copied;
+    if log.pages < next.max(START_PAGES) || rest == 0 {
+        Copying::Nobody
+    } else if rest <= SHORT_PAGES || log.pages >= LIMIT_PAGES {
+        Copying::Writer
+    } else {
+        Copying::Thread
+    }
+}
+
+/// The second connection and its thread, as the writer sees them. Dropping it waits for the thread.
+pub(super) struct Checkpoints {
+    // `None` only while it is dropped: its end is what ends the thread.
+    requests: Option<SyncSender<()>>,
+    passes: Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+    asked: Asked,
+    next: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    No,
+    Yes,
+}
+
+impl Checkpoints {
+    /// Opens the second connection and starts its thread.
+    pub(super) fn start(path: &Path) -> Result<Self, SinkError> {
+        let connection = schema::open_again(path)?;
+        let (requests, asked) = sync_channel(1);
+        let (done, passes) = channel();
+        let thread = thread::Builder::new()
+            .name("sink-checkpoint".to_owned())
+            .spawn(move || copy_on_request(&connection, &asked, &done))
+            .map_err(|error| SinkError::Unavailable {
+                reason: format!("starting the checkpoints: {error}"),
+            })?;
+        Ok(Self {
+            requests: Some(requests),
+            passes,
+            thread: Some(thread),
+            asked: Asked::No,
+            next: START_PAGES,
+        })
+    }
+
+    /// Looks at the log after a commit and has it copied when it is long.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written; what was committed is not concerned.
+    pub(super) fn committed(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let log = run(connection, LOOK)?;
+        if log.pages < START_PAGES {
+            self.next = START_PAGES;
+            return Ok(());
+        }
+        if self.asked == Asked::Yes && self.still_copying(log) {
+            return Ok(());
+        }
+        match copying(log, self.next) {
+            Copying::Nobody => {}
+            Copying::Thread => {
+                self.next = log.pages + STEP_PAGES;
+                let sent = self.requests.as_ref().map(|requests| requests.send(()));
+                if let Some(Ok(())) = sent {
+                    self.asked = Asked::Yes;
+                }
+            }
+            Copying::Writer => {
+                self.next = log.pages + STEP_PAGES;
+                run(connection, COPY)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the writer should go on without a look; at the limit it waits for the thread.
+    fn still_copying(&mut self, log: Log) -> bool {
+        match self.passes.try_recv() {
+            Err(TryRecvError::Empty) if log.pages < LIMIT_PAGES => return true,
+            Err(TryRecvError::Empty) => drop(self.passes.recv()),
+            Ok(()) | Err(TryRecvError::Disconnected) => {}
+        }
+        self.asked = Asked::No;
+        false
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked copies nothing more; the writer goes on alone.
+            drop(thread.join());
+        }
+    }
+}
+
+fn copy_on_request(connection: &Connection, asked: &Receiver<()>, done: &Sender<()>) {
+    while let Ok(()) = asked.recv() {
+        // A copy that failed leaves the log as long as it was; the writer meets the fault itself.
+        drop(run(connection, COPY));
+        if done.send(()).is_err() {
+            break;
+        }
+    }
+}
+
+fn run(connection: &Connection, pragma: &str) -> rusqlite::Result<Log> {
+    connection.prepare_cached(pragma)?.query_row([], |row| {
+        Ok(Log {
+            pages: row.get(1)?,
+            copied: row.get(2)?,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thread_copies_much_and_the_writer_little() {
+        let decide = |pages, copied, next| copying(Log { pages, copied }, next);
+        assert_eq!(decide(7_999, 0, START_PAGES), Copying::Nobody);
+        assert_eq!(decide(8_000, 0, START_PAGES), Copying::Thread);
+        assert_eq!(decide(9_500, 8_000, 9_000), Copying::Writer);
+        assert_eq!(decide(12_000, 8_000, 9_000), Copying::Thread);
+        // A reader holds the copy up: not at every commit.
+        assert_eq!(decide(8_999, 0, 9_000), Copying::Nobody);
+        assert_eq!(decide(16_000, 0, 9_000), Copying::Writer);
+        // All copied: the next group starts the log anew.
+        assert_eq!(decide(16_000, 16_000, 9_000), Copying::Nobody);
+    }
+
+    #[test]
+    fn the_log_stays_within_its_limit_while_groups_go_on() {
+        const GROUP_PAGES: i64 = 1_000;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("sink.db");
+        let connection = schema::open(&path, 1 << 20).expect("the file opens");
+        let mut checkpoints = Checkpoints::start(&path).expect("the file opens again");
+        let mut longest = 0;
+        for group in 0..2 * LIMIT_PAGES / GROUP_PAGES {
+            let row = (group.to_string(), GROUP_PAGES * 4_096);
+            connection
+                .execute(
+                    "INSERT INTO documents VALUES ('c', ?1, zeroblob(?2), '')",
+                    row,
+                )
+                .expect("the lock is free");
+            checkpoints.committed(&connection).expect("a whole file");
+            longest = longest.max(run(&connection, LOOK).expect("a whole file").pages);
+        }
+        assert!(longest >= START_PAGES, "{longest} pages were all");
+        assert!(
+            longest <= LIMIT_PAGES + 2 * GROUP_PAGES,
+            "{longest} pages in the log"
+        );
+    }
+}
