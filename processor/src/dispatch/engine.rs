@@ -261,9 +261,9 @@ impl<T> Engine<T> {
         if self.state != State::Consuming {
             return Some(Full::Epoch);
         }
-        if let Some(last) = ahead.last
-            && !invariants::offsets_rise(last, offset)
-        {
+        // No log has an offset below 0, so the first one has a predecessor, too.
+        let last = ahead.last.unwrap_or(-1);
+        if !invariants::offsets_rise(last, offset) {
             return Some(Full::Backwards { expected: last + 1 });
         }
         if ahead.held.records() >= u64::from(self.limits.records) {
