@@ -13,11 +13,7 @@ const STOREFRONT: &str = include_str!("../../../../crds/examples/storefront.yaml
 /// A table's name in its marker, and what writes it.
 type Table = (&'static str, fn() -> String);
 
-const TABLES: [Table; 3] = [
-    ("ledger", ledger),
-    ("stages", stages),
-    ("metrics", metrics),
-];
+const TABLES: [Table; 3] = [("ledger", ledger), ("stages", stages), ("metrics", metrics)];
 
 /// The README with its tables written anew between their markers.
 pub(super) fn written(readme: &str) -> String {
