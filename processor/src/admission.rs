@@ -247,7 +247,7 @@ impl Admissions {
                     headers: &[],
                     timestamp_ms: large.timestamp_ms,
                 };
-                let key = self.hasher.key(large.key);
+                let key = self.hasher.key(self.key_rule.key_of_oversize(large));
                 let oversize = Oversize {
                     bytes: large.bytes as u64,
                     limit: self.largest,

@@ -8,6 +8,7 @@ use penstock_crds::pipeline::{KeySource, NullKeys, Ordering, ValidatedPipeline};
 use crate::{
     dispatch::{self, KeyHasher},
     record::Record,
+    source::intake::Oversize,
 };
 
 /// `source.key` and `source.nullKeys` of the object.
@@ -38,11 +39,25 @@ impl KeyRule {
     /// The key; `None` when the record has none.
     #[must_use]
     pub fn key<'a>(&self, record: &'a Record) -> Option<&'a [u8]> {
-        let own = match &self.header {
-            None => record.key(),
-            Some(name) => record.header(name),
-        };
-        own.or_else(|| record.header(self.fallback.as_ref()?))
+        self.choose(record.key(), |name| record.header(name))
+    }
+
+    /// The same of a record that is too large to be copied.
+    #[must_use]
+    pub fn key_of_oversize<'a>(&self, large: &Oversize<'a>) -> Option<&'a [u8]> {
+        self.choose(large.key, |name| {
+            let found = large.headers.iter().find(|(n, _)| *n == name);
+            found.and_then(|(_, value)| *value)
+        })
+    }
+
+    fn choose<'a>(
+        &self,
+        own: Option<&'a [u8]>,
+        header: impl Fn(&str) -> Option<&'a [u8]>,
+    ) -> Option<&'a [u8]> {
+        let key = self.header.as_ref().map_or(own, |name| header(name));
+        key.or_else(|| header(self.fallback.as_ref()?))
     }
 }
 

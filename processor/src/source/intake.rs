@@ -45,6 +45,8 @@ pub enum Body<'a> {
 pub struct Oversize<'a> {
     /// The key; `None` is null. It may be large, too.
     pub key: Option<&'a [u8]>,
+    /// Its headers, for one may be the key of the pipeline.
+    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
     /// Bytes of key, value and headers as [`crate::record::Record::encoded_len`] counts them.
     pub bytes: usize,
     /// Milliseconds since the epoch; negative when the log has none.

@@ -174,6 +174,7 @@ impl Pick<'_> {
         let body = match bytes > max_message_bytes {
             true => Body::Oversize(Oversize {
                 key: parts.key,
+                headers: parts.headers,
                 bytes,
                 timestamp_ms: parts.timestamp_ms,
             }),

@@ -180,12 +180,13 @@ impl Writer {
     }
 
     /// Refuses a group and what waits behind it: another try at the lock for each of them would
-    /// make the last one wait for all.
-    fn refuse(&mut self, taken: Vec<Job>, reason: &str) {
+    /// make the last one wait for all. Whoever waits is taken before anybody is told: an effect that
+    /// comes as an answer to a refusal is tried.
+    fn refuse(&mut self, mut taken: Vec<Job>, reason: &str) {
         self.facts.refused();
-        let waiting =
-            std::iter::from_fn(|| self.jobs.try_recv().ok()).take(self.limits.group_effects);
-        for job in taken.into_iter().chain(waiting) {
+        let waiting = std::iter::from_fn(|| self.jobs.try_recv().ok());
+        taken.extend(waiting.take(self.limits.group_effects));
+        for job in taken {
             job.tell(Err(SinkError::Unavailable {
                 reason: reason.to_owned(),
             }));

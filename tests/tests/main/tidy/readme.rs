@@ -10,9 +10,10 @@ use penstock_sizing::{Bytes, derive};
 
 const STOREFRONT: &str = include_str!("../../../../crds/examples/storefront.yaml");
 
-/// Each table's name in its marker, and its text.
-const TABLES: [(&str, fn() -> String); 3] =
-    [("ledger", ledger), ("stages", stages), ("metrics", metrics)];
+/// A table's name in its marker, and what writes it.
+type Table = (&'static str, fn() -> String);
+
+const TABLES: [Table; 3] = [("ledger", ledger), ("stages", stages), ("metrics", metrics)];
 
 /// The README with its tables written anew between their markers.
 pub(super) fn written(readme: &str) -> String {
