@@ -3,15 +3,13 @@
 //!
 //! Each bucket keeps one candidate, its votes and all records that fell into the bucket; another
 //! key takes a vote away. The candidate's count is estimated as (total + votes) / 2 (MV-Sketch,
-//! Tang, Huang and Lee, INFOCOM 2019). A key above about 2 % of the records is found. One record in
-//! eight on average is looked at, for a vote is a branch that nobody can predict; the gaps vary, so
-//! that no regular sequence of keys hides behind them.
+//! Tang, Huang and Lee, INFOCOM 2019). A key above about 2 % of the records is found.
 
 /// Buckets; 1 KiB together.
 const BUCKETS: usize = 64;
 
-/// Records looked at after which all counts are halved, so that the past fades.
-const HALF_LIFE: u32 = 2_048;
+/// Records after which all counts are halved, so that the past fades.
+const HALF_LIFE: u32 = 8_192;
 
 #[derive(Clone, Copy, Default)]
 struct Bucket {
@@ -33,12 +31,8 @@ pub struct HotKey {
 #[derive(Clone)]
 pub(super) struct HotKeys {
     buckets: [Bucket; BUCKETS],
-    /// Records looked at.
     records: u32,
     until_halving: u32,
-    /// Records to pass over before the next look.
-    pass: u32,
-    gaps: u32,
 }
 
 impl HotKeys {
@@ -47,36 +41,12 @@ impl HotKeys {
             buckets: [Bucket::default(); BUCKETS],
             records: 0,
             until_halving: HALF_LIFE,
-            pass: 0,
-            gaps: 1,
         }
-    }
-
-    /// Whether this record is one to look at.
-    #[inline]
-    fn looks(&mut self) -> bool {
-        if self.pass > 0 {
-            self.pass -= 1;
-            return false;
-        }
-        // Numerical Recipes' generator; its upper bits are the good ones: gaps of 1 to 16.
-        self.gaps = self
-            .gaps
-            .wrapping_mul(1_664_525)
-            .wrapping_add(1_013_904_223);
-        self.pass = self.gaps >> 28;
-        true
     }
 
     /// Counts a record that is a key of its own.
     #[inline]
     pub(super) fn spread(&mut self) {
-        if self.looks() {
-            self.count();
-        }
-    }
-
-    fn count(&mut self) {
         self.records += 1;
         self.until_halving -= 1;
         if self.until_halving == 0 {
@@ -87,12 +57,6 @@ impl HotKeys {
     /// Counts a record of this key.
     #[inline]
     pub(super) fn record(&mut self, hash: u64) {
-        if self.looks() {
-            self.vote(hash);
-        }
-    }
-
-    fn vote(&mut self, hash: u64) {
         // The index uses the low half, so the bucket comes from the high half.
         let bucket = &mut self.buckets[(hash >> 58) as usize];
         bucket.total += 1;
@@ -103,7 +67,7 @@ impl HotKeys {
         } else {
             bucket.votes -= 1;
         }
-        self.count();
+        self.spread();
     }
 
     /// The hottest key, once there was any.
