@@ -67,6 +67,8 @@ impl Comparison {
         self.bare
             .iter()
             .for_each(|r| row("bare rdkafka poll loop", r));
+        let bounded = self.bounded.iter();
+        bounded.for_each(|r| row("the same with the plan's client settings", r));
         self.ours
             .iter()
             .for_each(|r| row("penstock, one filter", r));
