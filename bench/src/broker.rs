@@ -87,15 +87,18 @@ pub fn measure(shape: &Shape) -> Result<Comparison, BrokerError> {
     let topic = Topic::create(shape)?;
     topic.fill(shape)?;
     let watched = line::watched_round(&topic, shape)?;
-    let (mut bare, mut ours) = (Vec::new(), Vec::new());
+    let planned = line::properties(&topic, shape)?;
+    let (mut bare, mut bounded, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         // Whoever comes second finds warmer caches, so the order changes.
         if round % 2 == 0 {
-            bare.push(bare::round(&topic, shape)?);
+            bare.push(bare::round(&topic, shape, &[])?);
+            bounded.push(bare::round(&topic, shape, &planned)?);
             ours.push(line::round(&topic, shape)?);
         } else {
             ours.push(line::round(&topic, shape)?);
-            bare.push(bare::round(&topic, shape)?);
+            bounded.push(bare::round(&topic, shape, &planned)?);
+            bare.push(bare::round(&topic, shape, &[])?);
         }
     }
     topic.delete()?;
@@ -103,6 +106,7 @@ pub fn measure(shape: &Shape) -> Result<Comparison, BrokerError> {
         records: shape.records,
         watched,
         bare,
+        bounded,
         ours,
     })
 }

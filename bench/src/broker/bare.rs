@@ -13,9 +13,16 @@ use rdkafka::{
 
 use super::{BrokerError, PATIENCE, Round, Shape, Span, client, topic::Topic};
 
-/// From the beginning to the end in a new group, with the client's defaults.
-pub(super) fn round(topic: &Topic, shape: &Shape) -> Result<Round, BrokerError> {
+/// From the beginning to the end in a new group, with these properties and the client's defaults.
+pub(super) fn round(
+    topic: &Topic,
+    shape: &Shape,
+    properties: &[(&'static str, String)],
+) -> Result<Round, BrokerError> {
     let mut config = topic.config();
+    for (name, value) in properties {
+        config.set(*name, value);
+    }
     config
         .set(
             "group.id",

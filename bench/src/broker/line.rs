@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use penstock_processor::{
-    plan,
+    budgets, plan,
     run::{Options, Running},
+    source::settings::{ClientTuning, GroupProtocol, SourceSettings, Start},
     stages::custom::Registry,
 };
 use penstock_sizing::{Bytes, Plan};
@@ -130,6 +131,30 @@ spec:
         status_address: ([127, 0, 0, 1], 0).into(),
         registry,
     })
+}
+
+/// The client's properties as the line sets them: what its memory plan and its promises cost a
+/// client by itself.
+pub(super) fn properties(
+    topic: &Topic,
+    shape: &Shape,
+) -> Result<Vec<(&'static str, String)>, BrokerError> {
+    let options = options(topic, shape, "unused", (FILTER, Registry::new()))?;
+    let plan = plan(&options)?;
+    let client = &options.pipeline.source.client;
+    let settings = SourceSettings {
+        bootstrap: shape.bootstrap.clone(),
+        group: "unused".to_owned(),
+        topics: Vec::new(),
+        protocol: GroupProtocol::Classic,
+        start: Start::Earliest,
+        max_message_bytes: 0,
+        limits: budgets::client(&plan.client),
+        tuning: ClientTuning::default(),
+        commit_interval: client.commit_interval,
+        drain_deadline: client.drain,
+    };
+    Ok(settings.properties())
 }
 
 fn plan(options: &Options) -> Result<Plan, BrokerError> {

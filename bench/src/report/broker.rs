@@ -13,8 +13,10 @@ pub struct Comparison {
     pub records: u64,
     /// The round under the oracle's eyes.
     pub watched: Round,
-    /// The bare loop.
+    /// The bare loop with the client's defaults.
     pub bare: Vec<Round>,
+    /// The bare loop with the client's settings that the processor's memory plan makes.
+    pub bounded: Vec<Round>,
     /// The processor's line.
     pub ours: Vec<Round>,
 }
@@ -36,8 +38,12 @@ impl Comparison {
     /// Median of ours over median of bare, per mille.
     #[must_use]
     pub fn ratio_permille(&self) -> u64 {
+        self.ratio(&self.bare)
+    }
+
+    fn ratio(&self, peer: &[Round]) -> u64 {
         let rate = |rounds: &[Round]| median(rounds, |round| round.rate);
-        rate(&self.ours) * 1_000 / rate(&self.bare).max(1)
+        rate(&self.ours) * 1_000 / rate(peer).max(1)
     }
 
     /// CPU milliseconds per million records, medians of ours and bare.
@@ -61,9 +67,15 @@ impl Comparison {
         self.bare
             .iter()
             .for_each(|r| row("bare rdkafka poll loop", r));
+        let bounded = self.bounded.iter();
+        bounded.for_each(|r| row("the same with the plan's client settings", r));
         self.ours
             .iter()
             .for_each(|r| row("penstock, one filter", r));
+        text += &format!(
+            "  ours / bare with the plan's client settings: {}\n",
+            fixed(self.ratio(&self.bounded), 3),
+        );
         let [ours, bare] = self.cpu_millis();
         text += &format!(
             "  ours / bare by median: {} (goal {}, the project's {})\n",
@@ -88,6 +100,7 @@ impl Comparison {
             "records": self.records,
             "watched": round(&self.watched),
             "bare": rounds(&self.bare),
+            "bounded": rounds(&self.bounded),
             "ours": rounds(&self.ours),
             "ratioPermille": self.ratio_permille(),
             "goalsPermille": GOALS_PERMILLE,

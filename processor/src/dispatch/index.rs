@@ -36,6 +36,7 @@ impl KeyIndex {
     }
 
     /// The queue of `hash`; `hash_of` gives the full hash of a candidate.
+    #[inline]
     pub(super) fn find(&self, hash: u64, hash_of: impl Fn(u32) -> u64) -> Option<u32> {
         if self.cells.is_empty() {
             return None;

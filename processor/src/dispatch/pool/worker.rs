@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Records that a worker takes at most at once.
-pub const TURN: u32 = 16;
+pub const TURN: u32 = 32;
 
 /// What the worker's stages wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
