@@ -7,7 +7,7 @@
 
 use std::{
     path::Path,
-    sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel},
+    sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     thread::{self, JoinHandle},
 };
 
@@ -88,7 +88,8 @@ impl Checkpoints {
     pub(super) fn start(path: &Path) -> Result<Self, SinkError> {
         let connection = schema::open_again(path)?;
         let (requests, asked) = sync_channel(1);
-        let (done, passes) = channel();
+        // One pass is on its way at a time, and its end is heard before the next is asked for.
+        let (done, passes) = sync_channel(1);
         let thread = thread::Builder::new()
             .name("sink-checkpoint".to_owned())
             .spawn(move || copy_on_request(&connection, &asked, &done))
@@ -156,7 +157,7 @@ impl Drop for Checkpoints {
     }
 }
 
-fn copy_on_request(connection: &Connection, asked: &Receiver<()>, done: &Sender<()>) {
+fn copy_on_request(connection: &Connection, asked: &Receiver<()>, done: &SyncSender<()>) {
     while let Ok(()) = asked.recv() {
         // A copy that failed leaves the log as long as it was; the writer meets the fault itself.
         drop(run(connection, COPY));
