@@ -90,6 +90,7 @@ fn load(path: &Path, document_bytes: u64) -> Load {
         queue_bytes: 4 << 20,
         group_effects: 512,
         page_cache_bytes: 16 << 20,
+        log_bytes: 64 << 20,
     };
     Load {
         sink: Embedded::open(settings).expect("the file opens"),

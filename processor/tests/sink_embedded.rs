@@ -27,6 +27,7 @@ fn settings(path: &Path) -> EmbeddedSettings {
         queue_bytes: 1 << 20,
         group_effects: 32,
         page_cache_bytes: 1 << 20,
+        log_bytes: 32 << 20,
     }
 }
 

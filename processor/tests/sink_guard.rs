@@ -269,6 +269,7 @@ async fn failing_after_writing_costs_a_repeat_and_no_second_effect() {
         queue_bytes: 1 << 20,
         group_effects: 32,
         page_cache_bytes: 1 << 20,
+        log_bytes: 32 << 20,
     };
     let file = Embedded::open(settings).expect("the file opens");
     let guard = Guarded::with_random(Faulty::new(file, Fault::FailedAfterWriting), SETTINGS, || 0);

@@ -212,7 +212,7 @@ fn open(
     };
     let opened = match &sink.body {
         SinkBody::Embedded { path } => {
-            Embedded::open(budgets::embedded(path, sizes)).map_err(fail)?
+            Embedded::open(budgets::embedded(path, sizes, plan)).map_err(fail)?
         }
         other => {
             let reason = format!(

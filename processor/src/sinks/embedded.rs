@@ -56,6 +56,9 @@ pub struct EmbeddedSettings {
     pub group_effects: usize,
     /// SQLite's page cache, bytes.
     pub page_cache_bytes: u64,
+    /// The write-ahead log, bytes on disk, which the kernel may keep in memory as long as nobody
+    /// needs that. Copying it rarely is what the rate depends on most.
+    pub log_bytes: u64,
 }
 
 /// A sink that is a file. Dropping it writes what is queued and wanted, and closes the file.
@@ -87,6 +90,7 @@ impl Embedded {
         let limits = Limits {
             path,
             page_cache_bytes: settings.page_cache_bytes,
+            log_bytes: settings.log_bytes,
             group_effects: settings.group_effects.max(1),
             // Half, so that the next group can fill up while this one is committed.
             group_bytes: usize::try_from(queue_bytes / 2).unwrap_or(usize::MAX),

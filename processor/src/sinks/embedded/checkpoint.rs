@@ -16,17 +16,9 @@ use rusqlite::Connection;
 use super::schema;
 use crate::sinks::SinkError;
 
-/// Pages in the log before the thread copies it. Each copy flushes twice and writes every page that
-/// the log touched once; at SQLite's own 1,000 this costs more than the work itself.
-const START_PAGES: i64 = 5_000;
-
 /// A remainder that the writer copies itself, ten to twenty milliseconds: about what a busy writer
 /// adds during one copy. More passes would cost more processor time for pages that change often.
 const SHORT_PAGES: i64 = 3_000;
-
-/// Here the writer waits for the copy: 32 MiB of disk, which the kernel likes to keep in the pod's
-/// memory as well. Twice as much raised the peak of a pod of 128 MiB from 68 to 76 %.
-const LIMIT_PAGES: i64 = 8_000;
 
 /// Pages that are added between two tries when a reader holds the copy up.
 const STEP_PAGES: i64 = 1_000;
@@ -34,6 +26,27 @@ const STEP_PAGES: i64 = 1_000;
 /// A pass copies what it can and waits for nobody; its row is `busy, pages, copied`.
 const COPY: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const LOOK: &str = "PRAGMA wal_checkpoint(NOOP)";
+
+/// Bytes of a page.
+const PAGE: u64 = 4_096;
+
+/// How long the log may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lengths {
+    /// Pages before the thread copies it. Each copy flushes twice and writes every page that the
+    /// log touched once; at SQLite's own 1,000 this costs more than the work itself.
+    start: i64,
+    /// Here the writer waits for the copy. The kernel likes to keep the log in the pod's memory.
+    limit: i64,
+}
+
+impl Lengths {
+    fn of(log_bytes: u64) -> Self {
+        let limit = i64::try_from(log_bytes / PAGE).unwrap_or(i64::MAX / 8);
+        let start = limit / 8 * 5;
+        Self { start, limit }
+    }
+}
 
 /// The log at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +69,11 @@ enum Copying {
 }
 
 /// Decides who copies a log; `next` is the length at which another try makes sense.
-fn copying(log: Log, next: i64) -> Copying {
+fn copying(log: Log, next: i64, lengths: Lengths) -> Copying {
     let rest = log.pages - log.copied;
-    if log.pages < next.max(START_PAGES) || rest == 0 {
+    if log.pages < next.max(lengths.start) || rest == 0 {
         Copying::Nobody
-    } else if rest <= SHORT_PAGES || log.pages >= LIMIT_PAGES {
+    } else if rest <= SHORT_PAGES || log.pages >= lengths.limit {
         Copying::Writer
     } else {
         Copying::Thread
@@ -75,6 +88,7 @@ pub(super) struct Checkpoints {
     thread: Option<JoinHandle<()>>,
     asked: Asked,
     next: i64,
+    lengths: Lengths,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +99,8 @@ enum Asked {
 
 impl Checkpoints {
     /// Opens the second connection and starts its thread.
-    pub(super) fn start(path: &Path) -> Result<Self, SinkError> {
+    pub(super) fn start(path: &Path, log_bytes: u64) -> Result<Self, SinkError> {
+        let lengths = Lengths::of(log_bytes);
         let connection = schema::open_again(path)?;
         let (requests, asked) = sync_channel(1);
         // One pass is on its way at a time, and its end is heard before the next is asked for.
@@ -101,7 +116,8 @@ impl Checkpoints {
             passes,
             thread: Some(thread),
             asked: Asked::No,
-            next: START_PAGES,
+            next: lengths.start,
+            lengths,
         })
     }
 
@@ -111,14 +127,14 @@ impl Checkpoints {
     /// When the file cannot be read or written; what was committed is not concerned.
     pub(super) fn committed(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let log = run(connection, LOOK)?;
-        if log.pages < START_PAGES {
-            self.next = START_PAGES;
+        if log.pages < self.lengths.start {
+            self.next = self.lengths.start;
             return Ok(());
         }
         if self.asked == Asked::Yes && self.still_copying(log) {
             return Ok(());
         }
-        match copying(log, self.next) {
+        match copying(log, self.next, self.lengths) {
             Copying::Nobody => {}
             Copying::Thread => {
                 self.next = log.pages + STEP_PAGES;
@@ -138,7 +154,7 @@ impl Checkpoints {
     /// Whether the writer should go on without a look; at the limit it waits for the thread.
     fn still_copying(&mut self, log: Log) -> bool {
         match self.passes.try_recv() {
-            Err(TryRecvError::Empty) if log.pages < LIMIT_PAGES => return true,
+            Err(TryRecvError::Empty) if log.pages < self.lengths.limit => return true,
             Err(TryRecvError::Empty) => drop(self.passes.recv()),
             Ok(()) | Err(TryRecvError::Disconnected) => {}
         }
@@ -180,11 +196,16 @@ fn run(connection: &Connection, pragma: &str) -> rusqlite::Result<Log> {
 mod tests {
     use super::*;
 
+    const LENGTHS: Lengths = Lengths {
+        start: 5_000,
+        limit: 8_000,
+    };
+
     #[test]
     fn the_thread_copies_much_and_the_writer_little() {
-        let decide = |pages, copied, next| copying(Log { pages, copied }, next);
-        assert_eq!(decide(4_999, 0, START_PAGES), Copying::Nobody);
-        assert_eq!(decide(5_000, 0, START_PAGES), Copying::Thread);
+        let decide = |pages, copied, next| copying(Log { pages, copied }, next, LENGTHS);
+        assert_eq!(decide(4_999, 0, LENGTHS.start), Copying::Nobody);
+        assert_eq!(decide(5_000, 0, LENGTHS.start), Copying::Thread);
         assert_eq!(decide(7_500, 5_000, 6_000), Copying::Writer);
         assert_eq!(decide(7_500, 4_499, 6_000), Copying::Thread);
         // A reader holds the copy up: not at every commit.
@@ -200,9 +221,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("sink.db");
         let connection = schema::open(&path, 1 << 20).expect("the file opens");
-        let mut checkpoints = Checkpoints::start(&path).expect("the file opens again");
+        let mut checkpoints =
+            Checkpoints::start(&path, 8_000 * PAGE).expect("the file opens again");
         let mut longest = 0;
-        for group in 0..3 * LIMIT_PAGES / GROUP_PAGES {
+        for group in 0..3 * LENGTHS.limit / GROUP_PAGES {
             let row = (group.to_string(), GROUP_PAGES * 4_096);
             connection
                 .execute(
@@ -213,9 +235,9 @@ mod tests {
             checkpoints.committed(&connection).expect("a whole file");
             longest = longest.max(run(&connection, LOOK).expect("a whole file").pages);
         }
-        assert!(longest >= START_PAGES, "{longest} pages were all");
+        assert!(longest >= LENGTHS.start, "{longest} pages were all");
         assert!(
-            longest <= LIMIT_PAGES + 2 * GROUP_PAGES,
+            longest <= LENGTHS.limit + 2 * GROUP_PAGES,
             "{longest} pages in the log"
         );
     }

@@ -25,7 +25,7 @@ impl File {
     /// Opens or creates the file.
     pub(super) fn open(limits: &Limits) -> Result<Self, SinkError> {
         let connection = schema::open(&limits.path, limits.page_cache_bytes)?;
-        let checkpoints = Checkpoints::start(&limits.path)?;
+        let checkpoints = Checkpoints::start(&limits.path, limits.log_bytes)?;
         Ok(Self {
             connection,
             checkpoints,
@@ -56,6 +56,7 @@ pub(super) struct Job {
 pub(super) struct Limits {
     pub(super) path: PathBuf,
     pub(super) page_cache_bytes: u64,
+    pub(super) log_bytes: u64,
     pub(super) group_effects: usize,
     pub(super) group_bytes: usize,
 }
