@@ -5,10 +5,12 @@ pub mod active;
 pub mod lane;
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures::FutureExt;
 use penstock_crds::pipeline::ValidatedPipeline;
 
 use self::{
@@ -86,7 +88,9 @@ impl Chain {
             lane: &self.lanes[lane.index()],
             reservation: None,
         };
-        let outcome = visit.stages(event).await;
+        // A stage of a user's that panics must cost its record, not the worker.
+        let outcome = AssertUnwindSafe(visit.stages(event)).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|_| Err(visit.panicked(event)));
         event.drop_body();
         match outcome {
             Ok(Verdict::Finish(finish)) => LaneOutcome::Finished(finish),
@@ -131,6 +135,15 @@ impl Visit<'_> {
             }
         }
         Ok(Verdict::Continue)
+    }
+
+    fn panicked(&self, event: &Event) -> Failure {
+        let entry = &self.lane.entries()[event.done()];
+        let reason = "the stage panicked".to_owned();
+        Failure {
+            stage: Arc::clone(&entry.name),
+            error: StageError::Record { reason },
+        }
     }
 
     async fn stage(&mut self, entry: &Entry, event: &mut Event) -> StageResult {

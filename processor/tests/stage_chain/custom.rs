@@ -53,3 +53,30 @@ async fn a_users_stage_reads_its_config_and_fills_the_context() {
     assert!(matches!(outcome, LaneOutcome::Completed), "{outcome:?}");
     assert_eq!(event.context().get("loud"), Some(&json!("HEY")));
 }
+
+/// Has a bug.
+struct Buggy;
+
+impl Stage for Buggy {
+    fn run<'a>(&'a self, _event: &'a mut Event, _deadline: Instant) -> Step<'a> {
+        Step::pending(async { panic!("index out of bounds") })
+    }
+}
+
+#[tokio::test]
+async fn a_panic_costs_the_record_and_not_the_worker() {
+    let registry = Registry::new().with("buggy", |_| Ok(Box::new(Buggy)));
+    let stages = "- name: bug\n  custom:\n    name: buggy";
+    let chain = chain(&pipeline(stages), &Fake::default(), registry);
+    let mut event = event_at(1, None, Some(b"{}"));
+    let before = chain.active().available();
+    let LaneOutcome::Failed(failure) = run(&chain, &mut event).await else {
+        panic!("a panic is a failure of its stage");
+    };
+    assert_eq!(failure.to_string(), "stage bug: the stage panicked");
+    assert_eq!(
+        chain.active().available(),
+        before,
+        "the reservation came back"
+    );
+}
