@@ -226,11 +226,11 @@ impl Processor {
         );
         let headers = OwnedHeaders::new()
             .insert(Header {
-                key: "penstock-partition",
+                key: "penstock-dead-partition",
                 value: Some(&partition),
             })
             .insert(Header {
-                key: "penstock-offset",
+                key: "penstock-dead-offset",
                 value: Some(&offset),
             });
         let record = BaseRecord::<[u8], [u8]>::to(&self.dead_letter_topic)

@@ -69,7 +69,7 @@ fn a_living_processor_answers_all_questions() {
         );
     }
     let ask = |path| get(processor.address, path).expect("an answer");
-    assert_eq!(ask("/livez"), (200, "ok".to_owned()));
+    assert_eq!(ask("/livez"), (200, "alive".to_owned()));
     assert_eq!(ask("/readyz"), (200, "ready".to_owned()));
     assert_eq!(ask("/elsewhere").0, 404);
     let (code, metrics) = ask("/metrics");

@@ -86,7 +86,7 @@ fn faults_of_the_file_come_all_at_once() {
         &expect![[r#"
         not valid:
         spec.resources.limits.memory (line 27): "lots" is not a quantity: a number and one of Ki Mi Gi Ti Pi Ei k M G T P E m u n or an exponent such as e6
-        spec.stages[5].unique.sink (line 76): "elsewhere" is no sink: legal for unique are store"#]],
+        spec.stages[5].unique.sink (line 76): "elsewhere" is no sink: legal for unique: store"#]],
     );
     assert_eq!(answer.json()["faults"].as_array().unwrap().len(), 2);
 }
