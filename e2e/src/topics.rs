@@ -137,7 +137,14 @@ impl Watch {
     /// has no leader for a moment.
     fn high_watermark(&self, topic: &str, partition: u32) -> Result<u64, TopicError> {
         let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-        let ask = || self.consumer.fetch_watermarks(topic, partition, ANSWER);
+        let marks = || self.consumer.fetch_watermarks(topic, partition, ANSWER);
+        // What the client has cached of a new topic may be that there is none.
+        let ask = || {
+            marks().or_else(|_| {
+                self.consumer.fetch_metadata(Some(topic), ANSWER)?;
+                marks()
+            })
+        };
         let mark = |(_, high)| u64::try_from(high).unwrap_or(0);
         let led = wait::until(LEADER, PAUSE, || -> Result<_, TopicError> {
             Ok(ask().ok())

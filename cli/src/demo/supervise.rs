@@ -112,6 +112,8 @@ pub fn supervise(supervision: Supervision<'_>) -> Result<Observed, SuperviseErro
         best: 0,
         best_at: now,
         started: now,
+        // `cargo run` becomes this process, and its compilers were children, too.
+        cpu_ms_before: child::cpu_ms_of_ended_children().unwrap_or(0),
         observed: Observed::default(),
         supervision,
     };
@@ -131,6 +133,8 @@ struct Run<'a> {
     best: u64,
     best_at: Instant,
     started: Instant,
+    /// CPU time of children that ended before the run, milliseconds.
+    cpu_ms_before: u64,
     observed: Observed,
 }
 
@@ -277,10 +281,11 @@ impl Run<'_> {
             }
         }
         let cpu = child::cpu_ms_of_ended_children();
-        self.observed.cpu_ms = cpu.map_err(|source| SuperviseError::Process {
+        let cpu = cpu.map_err(|source| SuperviseError::Process {
             what: "measure",
             source,
         })?;
+        self.observed.cpu_ms = cpu.saturating_sub(self.cpu_ms_before);
         Ok(self.observed)
     }
 
