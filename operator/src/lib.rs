@@ -1,0 +1,2 @@
+//! Turns EventPipeline objects into fleets of processors.
+//! Layer: core

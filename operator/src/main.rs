@@ -1,0 +1,4 @@
+//! The operator.
+//! Layer: shell
+
+fn main() {}
