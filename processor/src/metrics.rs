@@ -79,6 +79,16 @@ const WORKING_SET: Metric = metric(
     "gauge",
     "what does the kubelet see of the limit?",
 );
+const LIMIT: Metric = metric(
+    "penstock_memory_limit_bytes",
+    "gauge",
+    "which limit was the plan made for?",
+);
+const MODEL_ERROR: Metric = metric(
+    "penstock_memory_model_error_bytes",
+    "gauge",
+    "how much of the working set does the ledger not explain? Negative is room",
+);
 const GOVERNOR: Metric = metric(
     "penstock_governor_activations_total",
     "counter",
@@ -111,7 +121,7 @@ const FAULTS: Metric = metric(
 );
 
 /// All metrics, in the order of the exposition.
-pub const METRICS: [Metric; 16] = [
+pub const METRICS: [Metric; 18] = [
     FINISHED,
     ATTEMPTS,
     LATENCY,
@@ -122,6 +132,8 @@ pub const METRICS: [Metric; 16] = [
     MEMORY,
     PLAN,
     WORKING_SET,
+    LIMIT,
+    MODEL_ERROR,
     GOVERNOR,
     DETACHED,
     SINK,
@@ -312,6 +324,13 @@ fn pod(page: &mut Page, status: &Status) {
         WORKING_SET,
         memory
             .working_set_bytes
+            .map(|b| (String::new(), b.to_string())),
+    );
+    page.family(LIMIT, [(String::new(), memory.limit_bytes.to_string())]);
+    page.family(
+        MODEL_ERROR,
+        memory
+            .model_error_bytes
             .map(|b| (String::new(), b.to_string())),
     );
     page.family(

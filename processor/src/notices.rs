@@ -1,0 +1,137 @@
+//! What the processor's memory says to the user, as facts that the operator turns into conditions.
+//! Layer: core
+
+use penstock_sizing::{Bytes, Plan, same_plan};
+
+use crate::{governor::Zone, law::Law, limit::Agreement, status::MemoryNotice};
+
+/// Spare below this is rounding, not advice.
+const WORTH_TELLING: Bytes = Bytes::mib(4);
+
+/// Every notice, each true or false with its reason, in a fixed order.
+#[must_use]
+pub fn notices(law: &Law, zone: Zone) -> Vec<MemoryNotice> {
+    vec![fits(law), mismatch(law), pressure(zone), spare(law)]
+}
+
+fn notice(condition: &str, holds: Holds, message: String) -> MemoryNotice {
+    MemoryNotice {
+        condition: condition.to_owned(),
+        holds: holds == Holds::Yes,
+        message,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Yes,
+    No,
+}
+
+fn when(condition: bool) -> Holds {
+    if condition { Holds::Yes } else { Holds::No }
+}
+
+fn fits(law: &Law) -> MemoryNotice {
+    let plan = law.plan();
+    match law.refusal() {
+        None => notice(
+            "MemoryFits",
+            Holds::Yes,
+            format!("planned with {}", plan.limit),
+        ),
+        Some(refusal) => {
+            let message = format!("still planned with {}: {refusal}", plan.limit);
+            notice("MemoryFits", Holds::No, message)
+        }
+    }
+}
+
+fn mismatch(law: &Law) -> MemoryNotice {
+    let agreement = law.agreement();
+    let differs = match agreement {
+        Agreement::Smaller { .. } | Agreement::Larger { .. } => true,
+        Agreement::Same(_) | Agreement::Unlimited(_) => false,
+    };
+    let later = if law.client_lags() {
+        "; the kafka client keeps its buffers until it is built anew"
+    } else {
+        ""
+    };
+    notice(
+        "LimitMismatch",
+        when(differs),
+        format!("{agreement}{later}"),
+    )
+}
+
+fn pressure(zone: Zone) -> MemoryNotice {
+    let message = match zone {
+        Zone::Open => "the working set is below the governor's thresholds",
+        Zone::Closed => "the working set is near the limit: nothing is admitted",
+        Zone::Stopped => "the working set is at the limit: only completions and commits go on",
+    };
+    notice(
+        "MemoryPressure",
+        when(zone != Zone::Open),
+        message.to_owned(),
+    )
+}
+
+fn spare(law: &Law) -> MemoryNotice {
+    let plan: &Plan = &law.plan();
+    let smaller = same_plan(plan.limit, law.demand()).unwrap_or(plan.limit);
+    let saved = plan.limit.saturating_sub(smaller);
+    let message = if saved >= WORTH_TELLING {
+        format!("{smaller} would give the same plan as {}", plan.limit)
+    } else {
+        format!("all of {} is planned", plan.limit)
+    };
+    notice("MemorySpare", when(saved >= WORTH_TELLING), message)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use penstock_sizing::{Demand, derive};
+
+    use super::*;
+    use crate::budgets;
+
+    fn law(mib: u64) -> Law {
+        let demand = Demand {
+            partitions: 12,
+            ..Demand::default()
+        };
+        let limit = Bytes::mib(mib);
+        let plan = derive(limit, &demand).expect("the limit is enough");
+        Law::new(demand, limit, Agreement::Same(limit), plan)
+    }
+
+    fn told(law: &Law, zone: Zone) -> String {
+        let line = |n: &MemoryNotice| format!("{} {}: {}", n.condition, n.holds, n.message);
+        notices(law, zone)
+            .iter()
+            .map(line)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[test]
+    fn a_fitting_plan_has_nothing_to_complain_of() {
+        expect![""].assert_eq(&told(&law(256), Zone::Open));
+    }
+
+    #[test]
+    fn a_large_limit_names_the_smaller_one() {
+        expect![""].assert_eq(&told(&law(8192), Zone::Open));
+    }
+
+    #[test]
+    fn a_limit_that_shrank_too_far_is_told_with_its_cause() {
+        let mut law = law(256);
+        let running = budgets::client(&law.plan().client);
+        assert!(law.look(Some(Bytes::mib(32)), running).is_none());
+        expect![""].assert_eq(&told(&law, Zone::Stopped));
+    }
+}
