@@ -117,6 +117,8 @@ enum RunError {
     #[error(transparent)]
     Fake(#[from] fake::FakeError),
     #[error(transparent)]
+    Memory(#[from] memory::MemoryError),
+    #[error(transparent)]
     Stock(#[from] memory::StockError),
     #[error("write to standard output")]
     Output(#[from] io::Error),

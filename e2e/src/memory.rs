@@ -13,6 +13,8 @@ mod watch;
 mod judge;
 mod trial;
 mod stock;
+mod changes;
+mod bomb;
 
 use std::{
     io::{self, Write},
@@ -62,6 +64,12 @@ pub(crate) struct MemoryArguments {
     /// Only these programs; may be repeated. Without a control arm nothing is proved.
     #[arg(long, value_name = "NAME")]
     arm: Vec<Arm>,
+    /// Instead of the trials, changes the limit so many times under a backlog.
+    #[arg(long, value_name = "N", conflicts_with_all = ["limit", "payload", "arm", "bomb"])]
+    limit_changes: Option<u64>,
+    /// Instead of the trials, batches that decompress to more than the pod holds.
+    #[arg(long, conflicts_with_all = ["limit", "payload", "arm"])]
+    bomb: bool,
     /// Repeats a run's choices; random by default.
     #[arg(long)]
     seed: Option<u64>,
@@ -138,6 +146,9 @@ pub(crate) fn run(arguments: &MemoryArguments) -> Result<ExitCode, RunError> {
     let seed = arguments.seed.unwrap_or_else(fresh_seed);
     let folder = build::scratch()?.join("memory");
     let mut backlogs = Backlogs::new(broker.bootstrap(), programs, folder.clone(), seed);
+    if arguments.limit_changes.is_some() || arguments.bomb {
+        return special(arguments, &mut backlogs);
+    }
     let mut out = io::stdout();
     let text = arguments.output == Output::Text;
     if text {
@@ -173,6 +184,35 @@ pub(crate) fn run(arguments: &MemoryArguments) -> Result<ExitCode, RunError> {
     Ok(match report.verdict {
         Verdict::Pass | Verdict::Skipped => ExitCode::SUCCESS,
         Verdict::Fail => ExitCode::FAILURE,
+    })
+}
+
+/// The parts that are no trials.
+fn special(arguments: &MemoryArguments, backlogs: &mut Backlogs) -> Result<ExitCode, RunError> {
+    let (text, json, kept) = match arguments.limit_changes {
+        Some(count) => {
+            let found = changes::run(backlogs, count)?;
+            let json = serde_json::to_string(&found);
+            (
+                changes::line(&found),
+                json,
+                found.verdict == Some(Verdict::Pass),
+            )
+        }
+        None => {
+            let rows = bomb::run(backlogs)?;
+            let kept = rows.iter().all(|row| row.verdict == Verdict::Pass);
+            (bomb::lines(&rows), serde_json::to_string(&rows), kept)
+        }
+    };
+    match arguments.output {
+        Output::Text => writeln!(io::stdout(), "{text}")?,
+        Output::Json => writeln!(io::stdout(), "{}", json.map_err(io::Error::from)?)?,
+    }
+    Ok(if kept {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 

@@ -1,7 +1,7 @@
 //! What the processor's memory says to the user, as facts that the operator turns into conditions.
 //! Layer: core
 
-use penstock_sizing::{Bytes, Plan, same_plan};
+use penstock_sizing::{Bytes, same_plan};
 
 use crate::{governor::Zone, law::Law, limit::Agreement, status::MemoryNotice};
 
@@ -28,10 +28,6 @@ enum Holds {
     No,
 }
 
-fn when(condition: bool) -> Holds {
-    if condition { Holds::Yes } else { Holds::No }
-}
-
 fn fits(law: &Law) -> MemoryNotice {
     let plan = law.plan();
     match law.refusal() {
@@ -49,45 +45,48 @@ fn fits(law: &Law) -> MemoryNotice {
 
 fn mismatch(law: &Law) -> MemoryNotice {
     let agreement = law.agreement();
-    let differs = match agreement {
-        Agreement::Smaller { .. } | Agreement::Larger { .. } => true,
-        Agreement::Same(_) | Agreement::Unlimited(_) => false,
+    let holds = match agreement {
+        Agreement::Smaller { .. } | Agreement::Larger { .. } => Holds::Yes,
+        Agreement::Same(_) | Agreement::Unlimited(_) => Holds::No,
     };
     let later = if law.client_lags() {
         "; the kafka client keeps its buffers until it is built anew"
     } else {
         ""
     };
-    notice(
-        "LimitMismatch",
-        when(differs),
-        format!("{agreement}{later}"),
-    )
+    notice("LimitMismatch", holds, format!("{agreement}{later}"))
 }
 
 fn pressure(zone: Zone) -> MemoryNotice {
-    let message = match zone {
-        Zone::Open => "the working set is below the governor's thresholds",
-        Zone::Closed => "the working set is near the limit: nothing is admitted",
-        Zone::Stopped => "the working set is at the limit: only completions and commits go on",
+    let (holds, message) = match zone {
+        Zone::Open => (
+            Holds::No,
+            "the working set is below the governor's thresholds",
+        ),
+        Zone::Closed => (
+            Holds::Yes,
+            "the working set is near the limit: nothing is admitted",
+        ),
+        Zone::Stopped => (
+            Holds::Yes,
+            "the working set is at the limit: only completions and commits go on",
+        ),
     };
-    notice(
-        "MemoryPressure",
-        when(zone != Zone::Open),
-        message.to_owned(),
-    )
+    notice("MemoryPressure", holds, message.to_owned())
 }
 
 fn spare(law: &Law) -> MemoryNotice {
-    let plan: &Plan = &law.plan();
-    let smaller = same_plan(plan.limit, law.demand()).unwrap_or(plan.limit);
-    let saved = plan.limit.saturating_sub(smaller);
-    let message = if saved >= WORTH_TELLING {
-        format!("{smaller} would give the same plan as {}", plan.limit)
-    } else {
-        format!("all of {} is planned", plan.limit)
-    };
-    notice("MemorySpare", when(saved >= WORTH_TELLING), message)
+    let limit = law.plan().limit;
+    let smaller = same_plan(limit, law.demand()).unwrap_or(limit);
+    if limit.saturating_sub(smaller) >= WORTH_TELLING {
+        let message = format!("{smaller} would give the same plan as {limit}");
+        return notice("MemorySpare", Holds::Yes, message);
+    }
+    notice(
+        "MemorySpare",
+        Holds::No,
+        format!("all of {limit} is planned"),
+    )
 }
 
 #[cfg(test)]

@@ -87,14 +87,17 @@ pub(crate) struct Start<'a> {
     pub(crate) limit: u64,
     /// Its pipeline.
     pub(crate) pipeline: &'a str,
-    /// Where it works.
+    /// Where it works. A file `termination-log` there is where it leaves its breadcrumb.
     pub(crate) folder: &'a Path,
+    /// Tells the cgroups of one run apart.
+    pub(crate) ordinal: u32,
 }
 
 impl Held {
     /// Makes the cgroup and starts the program in it.
     pub(crate) fn start(programs: &Programs, start: &Start<'_>) -> Result<Self, StartError> {
-        let name = format!("penstock-memory-{}", std::process::id());
+        let (pid, ordinal) = (std::process::id(), start.ordinal);
+        let name = format!("penstock-memory-{pid}-{ordinal}");
         let cgroup = Cgroup::create(&name, start.limit).map_err(StartError::Cgroup)?;
         let file = start.folder.join("pipeline.yaml");
         fs::write(&file, start.pipeline).map_err(StartError::Folder)?;
@@ -109,6 +112,10 @@ impl Held {
         command.args(arguments(programs, start.arm)?);
         command.arg("-f").arg(&file);
         command.arg("--status-address").arg(address.to_string());
+        let crumb = start.folder.join("termination-log");
+        if crumb.exists() {
+            command.arg("--termination-log").arg(crumb);
+        }
         command.current_dir(start.folder);
         let log = start.folder.join("processor.log");
         let process = Guarded::spawn(start.arm.name(), &mut command, &log)?;

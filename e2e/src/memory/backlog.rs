@@ -59,6 +59,11 @@ impl Backlogs {
         &self.folder
     }
 
+    /// Tells runs apart.
+    pub(crate) fn run(&self) -> &str {
+        &self.run
+    }
+
     /// Start of every choice.
     pub(crate) fn seed(&self) -> u64 {
         self.seed

@@ -95,7 +95,7 @@ impl Layer {
     /// Appends these records and waits until the broker has them.
     pub(crate) fn lay(&mut self, sequences: Range<u64>) -> Result<(), FeedError> {
         for sequence in sequences {
-            if sequence % LOOK == 0 {
+            if sequence.is_multiple_of(LOOK) {
                 interrupt::check().map_err(TopicError::from)?;
             }
             self.send(sequence)?;

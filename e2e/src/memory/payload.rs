@@ -215,7 +215,7 @@ impl Payload {
     }
 
     fn write(self, sequence: u64, size: usize, value: &mut Vec<u8>) {
-        let sample = if sequence % SAMPLE == 0 {
+        let sample = if sequence.is_multiple_of(SAMPLE) {
             r#","sample":true"#
         } else {
             ""

@@ -103,6 +103,7 @@ pub(crate) fn run(backlogs: &mut Backlogs, trial: Trial) -> Result<Row, MemoryEr
         limit: trial.limit,
         pipeline: &text,
         folder: &folder,
+        ordinal: 0,
     };
     let held = Held::start(backlogs.programs(), &start)?;
     let limit = Arc::new(AtomicU64::new(trial.limit));
@@ -332,7 +333,7 @@ impl Scene<'_> {
 }
 
 /// Samples for other tools, and the picture.
-fn write(folder: &Path, name: &str, samples: &[Sample]) -> Result<(), MemoryError> {
+pub(crate) fn write(folder: &Path, name: &str, samples: &[Sample]) -> Result<(), MemoryError> {
     fs::write(folder.join("samples.csv"), sample::csv(samples))?;
     fs::write(folder.join("curve.svg"), curve::draw(name, samples))?;
     Ok(())

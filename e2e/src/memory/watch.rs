@@ -24,7 +24,7 @@ const LOOKS_A_SECOND: u32 = 20;
 pub(crate) struct Watcher {
     stop: Arc<AtomicBool>,
     latest: Arc<Latest>,
-    thread: JoinHandle<Vec<Sample>>,
+    thread: Option<JoinHandle<Vec<Sample>>>,
 }
 
 /// Numbers for the script of a trial.
@@ -65,7 +65,7 @@ impl Watcher {
         Self {
             stop,
             latest,
-            thread,
+            thread: Some(thread),
         }
     }
 
@@ -85,9 +85,21 @@ impl Watcher {
     }
 
     /// Ends it; what it saw.
-    pub(crate) fn stop(self) -> Vec<Sample> {
+    pub(crate) fn stop(mut self) -> Vec<Sample> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Vec<Sample> {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap_or_default()
+        let samples = self.thread.take().map(JoinHandle::join);
+        samples.and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+/// The cgroup can only be removed once nobody looks at it.
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
