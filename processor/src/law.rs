@@ -156,6 +156,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limit::MemoryGroup;
 
     const SETTINGS: Bytes = Bytes::mib(256);
 
@@ -210,6 +211,36 @@ mod tests {
         let change = law.look(Some(Bytes::mib(70)), running).expect("a new plan");
         assert_eq!(change.rebuild, Rebuild::Now);
         assert_eq!(change.plan.limit, Bytes::mib(70));
+    }
+
+    /// A cgroup folder as the kernel lays it out, version 2.
+    #[test]
+    fn the_plan_follows_what_the_kernel_says() {
+        let root = tempfile::tempdir().expect("a folder");
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            let folder = path.parent().expect("a file in a folder");
+            std::fs::create_dir_all(folder).expect("folders");
+            std::fs::write(path, text).expect("a file");
+        };
+        write("proc/self/cgroup", "0::/pod\n");
+        let mount = "41 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n";
+        write("proc/self/mountinfo", mount);
+        write("sys/fs/cgroup/pod/memory.current", "1048576\n");
+        write("sys/fs/cgroup/pod/memory.stat", "inactive_file 0\n");
+        write("sys/fs/cgroup/pod/memory.events", "oom_kill 0\n");
+        write("sys/fs/cgroup/pod/memory.max", "268435456\n");
+        let group = MemoryGroup::find(root.path()).expect("a complete tree");
+        let enforced = || group.read().expect("a complete tree").limit;
+        let mut law = law();
+        let running = client(&law);
+        assert!(law.look(enforced(), running).is_none());
+        for mib in [300_u64, 128, 512, 96] {
+            write("sys/fs/cgroup/pod/memory.max", &format!("{}\n", mib << 20));
+            assert!(law.look(enforced(), running).is_some());
+            assert_eq!(law.plan().limit, Bytes::mib(mib));
+        }
+        assert_eq!(law.changes(), 4);
     }
 
     #[test]
