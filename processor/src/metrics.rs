@@ -79,11 +79,6 @@ const WORKING_SET: Metric = metric(
     "gauge",
     "what does the kubelet see of the limit?",
 );
-const LIMIT: Metric = metric(
-    "penstock_memory_limit_bytes",
-    "gauge",
-    "which limit was the plan made for?",
-);
 const MODEL_ERROR: Metric = metric(
     "penstock_memory_model_error_bytes",
     "gauge",
@@ -121,7 +116,7 @@ const FAULTS: Metric = metric(
 );
 
 /// All metrics, in the order of the exposition.
-pub const METRICS: [Metric; 18] = [
+pub const METRICS: [Metric; 17] = [
     FINISHED,
     ATTEMPTS,
     LATENCY,
@@ -132,7 +127,6 @@ pub const METRICS: [Metric; 18] = [
     MEMORY,
     PLAN,
     WORKING_SET,
-    LIMIT,
     MODEL_ERROR,
     GOVERNOR,
     DETACHED,
@@ -321,7 +315,6 @@ fn pod(page: &mut Page, status: &Status) {
         planned.map(|p| (part(&p.name), p.planned_bytes.to_string())),
     );
     page.single(WORKING_SET, memory.working_set_bytes);
-    page.single(LIMIT, Some(memory.limit_bytes));
     page.single(MODEL_ERROR, memory.model_error_bytes);
     page.single(GOVERNOR, Some(memory.governor_activations));
     let queues = status.detached.iter();
