@@ -82,7 +82,7 @@ const WORKING_SET: Metric = metric(
 const MODEL_ERROR: Metric = metric(
     "penstock_memory_model_error_bytes",
     "gauge",
-    "how much of the working set does the ledger not explain? Negative is room",
+    "how much of the working set does the ledger not explain (negative is room)?",
 );
 const GOVERNOR: Metric = metric(
     "penstock_governor_activations_total",

@@ -49,7 +49,9 @@ fn mismatch(law: &Law) -> MemoryNotice {
         Agreement::Smaller { .. } | Agreement::Larger { .. } => Holds::Yes,
         Agreement::Same(_) | Agreement::Unlimited(_) => Holds::No,
     };
-    let later = if law.client_lags() {
+    let later = if law.refusal().is_some() {
+        "; the law refuses that, so the last plan stays"
+    } else if law.client_lags() {
         "; the kafka client keeps its buffers until it is built anew"
     } else {
         ""
@@ -118,12 +120,22 @@ mod tests {
 
     #[test]
     fn a_fitting_plan_has_nothing_to_complain_of() {
-        expect![""].assert_eq(&told(&law(256), Zone::Open));
+        expect![[r#"
+            MemoryFits true: planned with 256Mi
+            LimitMismatch false: memory limit 256Mi as in the settings
+            MemoryPressure false: the working set is below the governor's thresholds
+            MemorySpare false: all of 256Mi is planned"#]]
+        .assert_eq(&told(&law(256), Zone::Open));
     }
 
     #[test]
     fn a_large_limit_names_the_smaller_one() {
-        expect![""].assert_eq(&told(&law(8192), Zone::Open));
+        expect![[r#"
+            MemoryFits true: planned with 8Gi
+            LimitMismatch false: memory limit 8Gi as in the settings
+            MemoryPressure false: the working set is below the governor's thresholds
+            MemorySpare true: 1296Mi would give the same plan as 8Gi"#]]
+        .assert_eq(&told(&law(8192), Zone::Open));
     }
 
     #[test]
@@ -131,6 +143,10 @@ mod tests {
         let mut law = law(256);
         let running = budgets::client(&law.plan().client);
         assert!(law.look(Some(Bytes::mib(32)), running).is_none());
-        expect![""].assert_eq(&told(&law, Zone::Stopped));
+        expect![[r#"
+            MemoryFits false: still planned with 256Mi: resources.limits.memory=32Mi is too small: safety 12Mi + fixed 26Mi + 1.2 x (kafka 8.2Mi + dispatcher 3Mi + active 16Mi + sinks 0 + caches 0) = 70.8Mi; at 32Mi no source.maxMessageBytes would do; smallest limit for this: 71Mi
+            LimitMismatch true: memory limit 32Mi enforced, smaller than 256Mi in the settings; planning with 32Mi; the law refuses that, so the last plan stays
+            MemoryPressure true: the working set is at the limit: only completions and commits go on
+            MemorySpare false: all of 256Mi is planned"#]].assert_eq(&told(&law, Zone::Stopped));
     }
 }

@@ -129,7 +129,9 @@ pub(crate) fn judge(case: Case, samples: &[Sample], outcome: Outcome) -> Row {
         counted: outcome.counted,
         expected: outcome.expected,
         millis,
-        per_second: told(|t| t.finished) * 1000 / millis.max(1),
+        per_second: (told(|t| t.finished) * 1000)
+            .checked_div(millis)
+            .unwrap_or(0),
         peak_bytes: peak,
         peak_permille: per_mille(peak, case.limit),
         slope: slope.map(|s| [s.low, s.middle, s.high]),

@@ -8,7 +8,7 @@ const TEMPLATE: &str = include_str!("../../pipelines/memory.yaml");
 
 /// YAML's flow form fits on the template's line.
 const FORWARD: &str = r#"[{name: read, filter: {keep: has(event.id)}}, {name: forward, when: has(event.sample), produce: {topic: ${OUTPUT}, value: event.id}}]"#;
-const COUNT: &str = r#"[{name: records, count: {sink: store, collection: records, id: event.group, amounts: [{field: n, value: "1"}]}}]"#;
+const COUNT: &str = r#"[{name: records, count: {sink: store, collection: records, id: event.group, amounts: [{field: seen, value: "1"}]}}]"#;
 const VISITORS: &str = r#"[{name: visitors, unique: {sink: store, set: event.group, member: event.id, window: Month}}]"#;
 const STORE: &str = "[{name: store, embedded: {path: sink.db}}]";
 
