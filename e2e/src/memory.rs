@@ -141,12 +141,16 @@ fn limit(text: &str) -> Result<u64, String> {
 pub(crate) fn run(arguments: &MemoryArguments) -> Result<ExitCode, RunError> {
     interrupt::listen();
     let broker = bring_up(arguments.bootstrap_servers.as_deref())?;
-    let trials = trials(arguments);
+    let special_only = arguments.limit_changes.is_some() || arguments.bomb;
+    let trials = match special_only {
+        true => Vec::new(),
+        false => trials(arguments),
+    };
     let programs = programs(arguments, &trials)?;
     let seed = arguments.seed.unwrap_or_else(fresh_seed);
     let folder = build::scratch()?.join("memory");
     let mut backlogs = Backlogs::new(broker.bootstrap(), programs, folder.clone(), seed);
-    if arguments.limit_changes.is_some() || arguments.bomb {
+    if special_only {
         return special(arguments, &mut backlogs);
     }
     let mut out = io::stdout();

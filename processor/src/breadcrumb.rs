@@ -82,6 +82,19 @@ mod tests {
     }
 
     #[test]
+    fn a_partition_of_which_nothing_came_is_told_as_such() {
+        let fresh = PartitionStatus {
+            position: -1,
+            ..partition(3, None)
+        };
+        let status = Status {
+            partitions: vec![fresh],
+            ..Status::default()
+        };
+        assert!(write(&status).contains(" orders/3@start."));
+    }
+
+    #[test]
     fn many_partitions_fit_into_what_the_kubelet_keeps() {
         let partitions = (0..1000).map(|n| partition(n, None)).collect();
         let status = Status {

@@ -210,7 +210,7 @@ fn killed(scene: &Scene<'_>) -> Result<Row, MemoryError> {
         let oom = held.cgroup.oom_kills()?;
         drop(watcher);
         told = fs::read_to_string(scene.folder.join("termination-log"))?;
-        let named = told.contains(&format!("/{TARGET}@0"));
+        let named = told.contains(&format!("/{TARGET}@"));
         let advised = told.contains("compression.type=uncompressed");
         kept &= ended != Waited::TimedOut && oom > 0 && named && advised;
     }
