@@ -279,7 +279,15 @@ fn trials(arguments: &MemoryArguments) -> Vec<Trial> {
             // The control arms break on the smallest limit and the first payload; once is enough.
             let control = limit == limits[0] && payload == payloads[0];
             let chosen = arms.iter().filter(|arm| **arm == Arm::Planned || control);
-            trials.extend(chosen.map(|arm| trial(*arm)));
+            // What a control arm needs is a backlog, whatever the trial beside it is about.
+            trials.extend(chosen.map(|arm| match arm {
+                Arm::Planned => trial(Arm::Planned),
+                other => Trial {
+                    payload: Payload::Kib,
+                    records: kib,
+                    ..trial(*other)
+                },
+            }));
         }
     }
     trials

@@ -39,6 +39,8 @@ const LARGEST: usize = 1 << 20;
 /// By then the plan must be that of the new limit.
 const FOLLOW: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
+/// Time for what is left once the changes are over.
+const LAST: Duration = Duration::from_secs(120);
 /// The kernel rounds a limit down to pages.
 const PAGE: u64 = 64 << 10;
 /// Records that are always ahead.
@@ -188,6 +190,16 @@ impl Scene<'_> {
     }
 
     fn conclude(mut self, folder: &std::path::Path) -> Result<Changes, MemoryError> {
+        let laid = self.backlogs.laid(&self.input);
+        let done = wait::until(LAST, POLL, || -> Result<_, MemoryError> {
+            let ended = self.held.exited()?.is_some();
+            let committed: u64 = self.offsets.committed().unwrap_or_default().iter().sum();
+            Ok((ended || committed >= laid).then_some(()))
+        })?;
+        if done == Waited::TimedOut {
+            let fault = format!("{laid} records not committed in {} s", LAST.as_secs());
+            self.found.violations.push(fault);
+        }
         self.found.oom_kills = self.held.cgroup.oom_kills()?;
         if let Some(told) = self.told() {
             self.found.governor = told.governor;
@@ -199,9 +211,10 @@ impl Scene<'_> {
         } else if let Some(status) = self.held.exited()? {
             self.found.violations.push(arm::ended(status));
         }
-        let committed: u64 = self.offsets.committed()?.iter().sum();
-        if committed < self.found.finished {
-            let fault = format!("{committed} committed, {} finished", self.found.finished);
+        let produced = self.offsets.produced()?;
+        let samples = Payload::samples(self.backlogs.laid(&self.input));
+        if produced < samples {
+            let fault = format!("{produced} of {samples} in the output");
             self.found.violations.push(fault);
         }
         if self.found.oom_kills > 0 {

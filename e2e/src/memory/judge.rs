@@ -253,7 +253,10 @@ pub(crate) fn line(row: &Row) -> String {
         format!("{middle} [{low}, {high}]")
     });
     let verdict = match row.verdict {
-        Verdict::Pass if row.arm != Arm::Planned.name() => "bound broken, as it must be",
+        Verdict::Pass if row.arm != Arm::Planned.name() => match is_broken(row) {
+            true => "bound broken, as it must be",
+            false => "bound held: shows nothing",
+        },
         Verdict::Pass => "pass",
         Verdict::Fail => "FAIL",
         Verdict::Skipped => "refused",

@@ -265,7 +265,7 @@ impl Scene<'_> {
     /// Idle, burst, idle: the working set must come back to within a tenth of what it was.
     fn bursts(&mut self) -> Result<(), MemoryError> {
         wait::pass(IDLE)?;
-        let first = self.watcher.working_set();
+        let mut before = self.watcher.working_set();
         let bursts = 2;
         for burst in 1..=bursts {
             let all = self.trial.records * burst / bursts;
@@ -274,16 +274,17 @@ impl Scene<'_> {
             if burst == 1 {
                 // What the first burst grows for good (windows, tables) is part of the baseline.
                 wait::pass(SETTLE.min(self.trial.hang))?;
+                before = before.max(self.watcher.working_set());
             }
         }
-        let baseline = first + first / 10;
+        let baseline = before + before / 10;
         let settled = wait::until(SETTLE, POLL, || -> Result<_, MemoryError> {
             Ok((self.watcher.working_set() <= baseline).then_some(()))
         })?;
         if settled == wait::Waited::TimedOut {
             let now = self.watcher.working_set();
             let fault = format!(
-                "{now} bytes {} s after a burst, {first} before",
+                "{now} bytes {} s after a burst, {before} before",
                 SETTLE.as_secs()
             );
             self.outcome.faults.push(fault);
