@@ -27,10 +27,12 @@ pub fn write(status: &Status) -> String {
     let reading = status.partitions.iter().filter(|p| is_behind(p));
     let mut left_out = 0;
     for partition in reading {
-        let entry = format!(
-            " {}/{}@{}",
-            partition.topic, partition.partition, partition.position
-        );
+        let offset = match partition.position {
+            // Nothing of it was admitted yet: where the group begins.
+            ..0 => "start".to_owned(),
+            position => position.to_string(),
+        };
+        let entry = format!(" {}/{}@{offset}", partition.topic, partition.partition);
         if text.len() + entry.len() + RESERVE > MOST_BYTES {
             left_out += 1;
         } else {
