@@ -11,7 +11,7 @@ const SIZING: &str = "penstock-sizing";
 /// Crates of ours that a crate may depend on; `None` is all of them.
 fn allowed(package: &str) -> Option<Option<&'static [&'static str]>> {
     Some(match package {
-        CRDS | SIZING => Some(&[]),
+        CRDS | SIZING | "penstock-cgroup" => Some(&[]),
         "penstock-processor" | "penstock-operator" => Some(&[CRDS, SIZING]),
         "penstock-cli" | "penstock-tests" | "penstock-e2e" | "penstock-bench" => None,
         _ => return None,
