@@ -6,7 +6,10 @@ use std::marker::PhantomData;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::Value;
 
-use crate::{kinds::Kind, observed::Existing};
+use crate::{
+    kinds::Kind,
+    observed::{Existing, Owner},
+};
 
 /// Built, and not yet known to the API server.
 #[derive(Debug)]
@@ -76,7 +79,7 @@ impl Objects<Applied> {
         }
     }
 
-    /// What was read and not changed.
+    /// What was read of ours and not changed.
     #[must_use]
     pub fn untouched<'a>(children: impl IntoIterator<Item = &'a Existing>) -> Self {
         let child = |child: &Existing| Child {
@@ -84,7 +87,10 @@ impl Objects<Applied> {
             name: child.name.clone(),
             body: child.body.clone(),
         };
-        Self::returned(children.into_iter().map(child).collect())
+        let ours = children
+            .into_iter()
+            .filter(|child| child.owner == Owner::Ours);
+        Self::returned(ours.map(child).collect())
     }
 }
 
