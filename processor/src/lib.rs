@@ -6,7 +6,7 @@
 
 pub mod allocator;
 pub mod limit;
-pub mod plan;
+pub use penstock_demand as plan;
 pub mod budgets;
 pub mod elastic;
 pub mod law;
