@@ -33,7 +33,7 @@ pub mod governor;
 pub mod notices;
 pub mod breadcrumb;
 pub mod health;
-pub mod status;
+pub use penstock_crds::processor_status as status;
 pub mod account;
 pub mod metrics;
 pub mod http;

@@ -24,7 +24,7 @@ use crate::{
     limit::{MemoryGroup, Reading},
     metrics,
     source::facts::{Phase, SourceFacts},
-    status::{DetachedStatus, MemoryStatus, Status},
+    status::{ControlStatus, DetachedStatus, MemoryStatus, Status},
     work::Work,
     worker::Workshop,
 };
@@ -205,6 +205,7 @@ impl Observed for Observatory {
         Status {
             pipeline: self.pipeline.clone(),
             readiness: self.readiness().reason().to_owned(),
+            control: ControlStatus::default(),
             finished: self.workshop.counters.totals(),
             partitions: sources.partitions(&facts),
             gears: sources.gears(),
