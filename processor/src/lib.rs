@@ -6,6 +6,8 @@
 
 pub mod allocator;
 pub mod limit;
+pub mod control;
+pub mod settings_file;
 pub mod plan;
 pub mod budgets;
 
@@ -29,10 +31,11 @@ pub mod troubles;
 pub mod backlog;
 pub mod governor;
 pub mod health;
-pub mod status;
+pub use penstock_crds::processor_status as status;
 pub mod account;
 pub mod metrics;
 pub mod http;
 pub mod observe;
 
+pub mod scout;
 pub mod run;

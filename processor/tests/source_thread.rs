@@ -26,6 +26,7 @@ use penstock_processor::source::{
     client::Closed,
     facts::{Gear, SourceFacts},
     intake::HeldReason,
+    security::Security,
     settings::{ClientLimits, ClientTuning, GroupProtocol, SourceSettings, Start},
 };
 use rdkafka::{
@@ -57,6 +58,7 @@ both_protocols! {
 fn settings(cluster: &Cluster, topic: &str, protocol: GroupProtocol) -> SourceSettings {
     SourceSettings {
         bootstrap: cluster.bootstrap.clone(),
+        security: Security::default(),
         group: topic.to_owned(),
         topics: vec![topic.to_owned()],
         protocol,

@@ -23,7 +23,17 @@ use self::blame::blame;
 use crate::{
     publish::{Message, Publisher},
     sinks::SinkError,
+    source::security::{Identity, Security},
 };
+
+/// The brokers, and how to reach them.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// `host:port` of some brokers, separated by commas.
+    pub bootstrap: String,
+    /// How the client proves who it is, and whom it trusts.
+    pub security: Security,
+}
 
 /// Sizes and times of a producer; the sizes are from the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,25 +93,30 @@ pub struct ProducerHealth {
 
 /// An idempotent producer; share it by reference among all tasks.
 pub struct Producer {
-    config: ClientConfig,
-    client: RwLock<FutureProducer>,
+    connection: Connection,
+    built: RwLock<Built>,
     records: Semaphore,
     bytes: Semaphore,
     settings: ProducerSettings,
 }
 
+/// A client and what it proves who it is with.
+struct Built {
+    client: FutureProducer,
+    identity: Identity,
+}
+
 impl Producer {
-    /// Starts a producer. `connection` names the brokers and how to reach them; everything else is
-    /// set here. Connects in the background.
+    /// Starts a producer. Connects in the background.
     ///
     /// # Errors
-    /// [`SinkError::Unavailable`] when the client refuses its configuration.
-    pub fn open(connection: ClientConfig, settings: ProducerSettings) -> Result<Self, SinkError> {
-        let config = configure(connection, &settings);
-        let client = config.create().map_err(|error| blame(&error))?;
+    /// [`SinkError::Unavailable`] when a Secret is not as the object says, or the client refuses
+    /// its configuration.
+    pub fn open(connection: Connection, settings: ProducerSettings) -> Result<Self, SinkError> {
+        let built = build(&connection, &settings)?;
         Ok(Self {
-            config,
-            client: RwLock::new(client),
+            connection,
+            built: RwLock::new(built),
             records: Semaphore::new(settings.queue_records.max(1) as usize),
             bytes: Semaphore::new(settings.queue_bytes.max(1) as usize),
             settings,
@@ -134,7 +149,7 @@ impl Producer {
             .acquire_many(share)
             .await
             .map_err(|_| KafkaError::Canceled)?;
-        let client = self.client.read().clone();
+        let client = self.built.read().client.clone();
         let delivery = client
             .send_result(record(message))
             .map_err(|(error, _)| error);
@@ -146,29 +161,54 @@ impl Producer {
             Err(error) => Err(error),
         };
         if outcome.is_err() {
-            self.rebuild_if_fatal(&client);
+            self.rebuild_if_useless(&client);
         }
         outcome
     }
 
-    /// An idempotent producer with a fatal error never delivers again: the next record gets a new
-    /// one. The first to notice replaces it.
-    fn rebuild_if_fatal(&self, failed: &FutureProducer) {
-        if failed.client().fatal_error().is_none() {
+    /// An idempotent producer with a fatal error never delivers again, and one that was built with
+    /// Secrets that have changed may be refused for that: the next record gets a new one. The first
+    /// to notice replaces it.
+    fn rebuild_if_useless(&self, failed: &FutureProducer) {
+        let security = &self.connection.security;
+        let renewed = || {
+            security
+                .read()
+                .is_ok_and(|now| now != self.built.read().identity)
+        };
+        if failed.client().fatal_error().is_none() && !renewed() {
             return;
         }
-        let mut client = self.client.write();
-        if client.client().native_ptr() != failed.client().native_ptr() {
+        let mut built = self.built.write();
+        if built.client.client().native_ptr() != failed.client().native_ptr() {
             return;
         }
         // A configuration that was good once is good again; should it not be, the old client goes
         // on refusing and the next failure tries again.
-        if let Ok(new) = self.config.create() {
-            let old = std::mem::replace(&mut *client, new);
+        if let Ok(new) = build(&self.connection, &self.settings) {
+            let old = std::mem::replace(&mut *built, new);
             // Closing joins the client's threads.
             drop(tokio::task::spawn_blocking(move || drop(old)));
         }
     }
+}
+
+fn build(connection: &Connection, settings: &ProducerSettings) -> Result<Built, SinkError> {
+    let unavailable = |reason| SinkError::Unavailable { reason };
+    let identity = connection.security.read();
+    let identity = identity.map_err(|error| unavailable(error.to_string()))?;
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &connection.bootstrap)
+        .set("client.id", "penstock");
+    for (name, value) in identity.properties() {
+        config.set(name, value);
+    }
+    let client = configure(config, settings).create();
+    Ok(Built {
+        client: client.map_err(|error| blame(&error))?,
+        identity,
+    })
 }
 
 impl Publisher for Producer {

@@ -97,6 +97,8 @@ pub struct SourceFacts {
     pub faults: Faults,
     /// Where the client last found a message that it could not read.
     pub unreadable_at: Option<Position>,
+    /// What clients and brokers complain about now.
+    pub trouble: Option<Arc<str>>,
     /// When the broker last acknowledged a commit.
     pub last_commit: Option<Instant>,
     /// When the record loop last turned: its watchdog looks at the age.
@@ -116,6 +118,7 @@ impl FactsCell {
             rebalances: 0,
             faults: Faults::default(),
             unreadable_at: None,
+            trouble: None,
             last_commit: None,
             last_turn: now,
         })))
