@@ -12,8 +12,9 @@ use clap::ValueEnum;
 
 use crate::{
     build::{self, BuildError},
-    describe, fresh_seed,
+    describe,
     feed::FeedError,
+    fresh_seed,
     interrupt::{self, Interrupted},
     kafka::{Broker, BrokerError},
     observe::ObserveError,
@@ -30,8 +31,10 @@ mod scenario;
 mod view;
 mod world;
 
-use ground::{Ground, GroundError, Keep};
+use ground::{Ground, Keep};
+pub(crate) use ground::{GroundError, helm};
 use images::Images;
+pub(crate) use images::repository;
 use install::InstallError;
 use kubectl::{Kubectl, KubectlError};
 use scenario::Scenario;

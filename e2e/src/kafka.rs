@@ -154,9 +154,7 @@ impl Own {
             if self.process.exited()?.is_some() {
                 return Ok(Some(false));
             }
-            Ok(TcpStream::connect((address, port))
-                .is_ok()
-                .then_some(true))
+            Ok(TcpStream::connect((address, port)).is_ok().then_some(true))
         })?;
         match answered {
             Waited::Met(true) => Ok(()),

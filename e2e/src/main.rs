@@ -11,6 +11,7 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod build;
+mod charts;
 mod child;
 mod cluster;
 mod fake;
@@ -51,6 +52,8 @@ enum Command {
     Broker(BrokerArguments),
     /// Runs the scenarios on a kind cluster, with the charts installed, brought up here.
     Cluster(cluster::ClusterArguments),
+    /// Lints and renders the charts, and holds the plain manifests to them.
+    Charts(charts::ChartsArguments),
     /// Shows that the scenarios catch broken processors and pass a right one.
     SelfTest(SelfTestArguments),
     /// A processor of a few lines, right or broken on purpose; driven by `self-test`.
@@ -114,6 +117,8 @@ enum RunError {
     #[error(transparent)]
     Cluster(#[from] cluster::ClusterError),
     #[error(transparent)]
+    Charts(#[from] charts::ChartsError),
+    #[error(transparent)]
     Fake(#[from] fake::FakeError),
     #[error("write to standard output")]
     Output(#[from] io::Error),
@@ -125,6 +130,7 @@ fn main() -> ExitCode {
         Command::FakeProcessor(arguments) => fake::run(&arguments).map_err(RunError::from),
         Command::Broker(arguments) => broker(&arguments),
         Command::Cluster(arguments) => cluster::run(&arguments).map_err(RunError::from),
+        Command::Charts(arguments) => charts::run(&arguments).map_err(RunError::from),
         Command::SelfTest(arguments) => self_test(&arguments),
     };
     done.unwrap_or_else(|error| {

@@ -30,7 +30,13 @@ pub(crate) fn build(
         None => compile()?,
     };
     let contexts = scratch.join("image");
-    let image = |name: &str| image(ground, name, &context(&programs, name, &contexts.join(name))?);
+    let image = |name: &str| {
+        image(
+            ground,
+            name,
+            &context(&programs, name, &contexts.join(name))?,
+        )
+    };
     let images = Images {
         processor: image("processor")?,
         operator: image("operator")?,
@@ -45,7 +51,9 @@ pub(crate) fn build(
 
 /// Builds one image and returns its tag.
 fn image(ground: &Ground, name: &str, context: &Path) -> Result<String, GroundError> {
-    let file = repository().join("images").join(format!("{name}.Dockerfile"));
+    let file = repository()
+        .join("images")
+        .join(format!("{name}.Dockerfile"));
     let mut build = ground.program("docker");
     // The classic builder is part of every daemon.
     build.env("DOCKER_BUILDKIT", "0");
@@ -87,7 +95,10 @@ fn context(programs: &Path, name: &str, folder: &Path) -> Result<PathBuf, Ground
     fs::copy(script, folder.join("collect.sh")).map_err(prepare)?;
     let program = format!("penstock-{name}");
     let mut strip = Command::new("strip");
-    strip.arg("--strip-debug").arg("-o").arg(folder.join(&program));
+    strip
+        .arg("--strip-debug")
+        .arg("-o")
+        .arg(folder.join(&program));
     ground::run(strip.arg(programs.join(&program)))?;
     Ok(folder.to_owned())
 }

@@ -98,15 +98,6 @@ impl Kubectl {
             source,
         })
     }
-
-    /// The objects of a kind that match a label selector, in every namespace.
-    pub(crate) fn list_everywhere(
-        &self,
-        kind: &str,
-        selector: &str,
-    ) -> Result<Vec<Value>, KubectlError> {
-        items(self.json(&["get", kind, "-A", "-l", selector, "-o", "json"])?)
-    }
 }
 
 impl Within {

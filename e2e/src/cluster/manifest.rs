@@ -83,7 +83,13 @@ mod tests {
         assert!(!text.contains("${"), "{text}");
         assert_eq!(manifest.object(), "eventpipeline/other");
         assert_eq!(manifest.0["spec"]["resources"]["limits"]["memory"], "512Mi");
-        assert_eq!(manifest.0["spec"]["source"]["topics"][0]["name"], "elsewhere");
-        assert_eq!(manifest.0["spec"]["source"]["auth"]["secretRef"]["name"], "user");
+        assert_eq!(
+            manifest.0["spec"]["source"]["topics"][0]["name"],
+            "elsewhere"
+        );
+        assert_eq!(
+            manifest.0["spec"]["source"]["auth"]["secretRef"]["name"],
+            "user"
+        );
     }
 }

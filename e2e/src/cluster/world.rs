@@ -8,13 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{
-    CheckError, Site,
-    install,
-    kubectl::Within,
-    manifest::Manifest,
-    view,
-};
+use super::{CheckError, Site, install, kubectl::Within, manifest::Manifest, view};
 use crate::{
     feed::{Feed, FeedError},
     ledger::Ledger,
@@ -161,10 +155,44 @@ impl<'a> World<'a> {
     /// Waits until the fleet is as declared, and notes its window.
     pub(crate) fn await_ready(&self, manifest: &Manifest) -> Result<Value, CheckError> {
         let ready = self.await_holds(manifest, "Ready", SETTLE)?;
-        for pod in self.pods(manifest)?.iter().filter(|pod| view::is_ready(pod)) {
+        for pod in self
+            .pods(manifest)?
+            .iter()
+            .filter(|pod| view::is_ready(pod))
+        {
             self.note_window(view::name(pod))?;
         }
         Ok(ready)
+    }
+
+    /// Waits until `ready` counts as many of the namespace's pipelines as there must be.
+    pub(crate) fn await_all(
+        &self,
+        count: u32,
+        limit: Duration,
+        mut ready: impl FnMut(&[Value]) -> usize,
+    ) -> Result<(), CheckError> {
+        let count = count as usize;
+        until("every pipeline", limit, Duration::from_secs(1), || {
+            let objects = self.kubectl.list("eventpipelines", "")?;
+            let ready = ready(&objects);
+            let all = objects.len() == count && ready == count;
+            Ok(if all {
+                Ok(())
+            } else {
+                Err(format!("{ready} of {count}"))
+            })
+        })
+    }
+
+    /// Another topic, of so many partitions; empty.
+    pub(crate) fn wide_topic(&self, partitions: u32) -> Result<String, CheckError> {
+        let names = Names::new(
+            "wide",
+            &format!("{}-{}", self.site.seed, std::process::id()),
+        );
+        topics::create(self.site.broker.bootstrap(), &names, partitions)?;
+        Ok(names.input)
     }
 
     /// The status page of a pod.
@@ -255,7 +283,9 @@ impl Drop for World<'_> {
     fn drop(&mut self) {
         let namespace = self.kubectl.namespace();
         // Pipelines first, so that their pods still end as told; the cluster goes next anyway.
-        let _ = self.kubectl.run(&["delete", "eventpipelines", "--all", "--wait=false"]);
+        let _ = self
+            .kubectl
+            .run(&["delete", "eventpipelines", "--all", "--wait=false"]);
         let delete = ["delete", "namespace", namespace, "--wait=false"];
         let _ = self.site.kubectl.run(&delete);
     }

@@ -13,11 +13,9 @@ use serde_json::{Value, json};
 use super::Notes;
 use crate::{
     cluster::{
-        CheckError,
-        images,
+        CheckError, images,
         manifest::Manifest,
-        owned,
-        view,
+        owned, view,
         world::{SETTLE, World, hold},
     },
     oracle::Repeats,
@@ -57,7 +55,10 @@ pub(super) fn smoke(world: &mut World<'_>) -> Result<Notes, CheckError> {
         format!("first record after {:.1} s, goal 15 s", first.as_secs_f64())
     })?;
     Ok(vec![
-        format!("apply to first record out: {:.1} s (goal 15 s)", first.as_secs_f64()),
+        format!(
+            "apply to first record out: {:.1} s (goal 15 s)",
+            first.as_secs_f64()
+        ),
         format!("apply to Ready: {:.1} s", until_ready.as_secs_f64()),
         format!("{rate} records, none lost, none out of order"),
     ])
@@ -76,9 +77,13 @@ fn status_tells(object: &Value) -> Result<(), CheckError> {
         })?;
     }
     let generation = view::count(object, "/metadata/generation");
-    hold(generation == 1, || format!("generation is {generation}, not 1"))?;
+    hold(generation == 1, || {
+        format!("generation is {generation}, not 1")
+    })?;
     let ready = view::count(object, "/status/readyReplicas");
-    hold(ready == 2, || format!("status.readyReplicas is {ready}, not 2"))
+    hold(ready == 2, || {
+        format!("status.readyReplicas is {ready}, not 2")
+    })
 }
 
 /// The children by kind.
@@ -90,7 +95,9 @@ fn children(
     let mut found = BTreeMap::new();
     for kind in CHILDREN {
         let all = world.kubectl.list(kind, &selector)?;
-        let mut fleet = all.into_iter().filter(|o| view::name(o).ends_with("-processor"));
+        let mut fleet = all
+            .into_iter()
+            .filter(|o| view::name(o).ends_with("-processor"));
         let child = fleet.next();
         let child = child.ok_or_else(|| CheckError::broken(format!("no {kind} of the fleet")))?;
         found.insert(kind, child);
@@ -168,14 +175,20 @@ fn user_sees(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
     let table = world.kubectl.run(&["get", "evp", manifest.name()])?;
     let head = table.lines().next().unwrap_or_default().to_owned();
     for column in ["NAME", "READY", "STATE", "MEMORY", "AGE"] {
-        hold(head.contains(column), || format!("no column {column}: {head}"))?;
+        hold(head.contains(column), || {
+            format!("no column {column}: {head}")
+        })?;
     }
-    let explained = world.kubectl.run(&["explain", "eventpipeline.spec.source"])?;
+    let explained = world
+        .kubectl
+        .run(&["explain", "eventpipeline.spec.source"])?;
     hold(explained.contains("bootstrapServers"), || {
         format!("kubectl explain says nothing: {explained}")
     })?;
     let described = world.kubectl.run(&["describe", "evp", manifest.name()])?;
-    hold(described.contains("Events:"), || "kubectl describe has no events".to_owned())
+    hold(described.contains("Events:"), || {
+        "kubectl describe has no events".to_owned()
+    })
 }
 
 /// Applying the same again changes nothing anywhere, nor does the operator when it looks again.
@@ -194,9 +207,13 @@ fn second_apply(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError
         .filter(|(name, version)| after.get(*name) != Some(version))
         .map(|(name, _)| name.as_str())
         .collect();
-    hold(changed.is_empty(), || format!("written again: {}", changed.join(", ")))?;
+    hold(changed.is_empty(), || {
+        format!("written again: {}", changed.join(", "))
+    })?;
     let generation = view::count(&world.pipeline(manifest)?, "/metadata/generation");
-    hold(generation == 1, || format!("generation is {generation} after a second apply"))
+    hold(generation == 1, || {
+        format!("generation is {generation} after a second apply")
+    })
 }
 
 /// The versions of the children.
