@@ -11,7 +11,9 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod build;
+mod charts;
 mod child;
+mod cluster;
 mod fake;
 mod feed;
 mod fleet;
@@ -48,6 +50,10 @@ struct Arguments {
 enum Command {
     /// Runs the scenarios on a real Apache Kafka, brought up here unless one is given.
     Broker(BrokerArguments),
+    /// Runs the scenarios on a kind cluster, with the charts installed, brought up here.
+    Cluster(cluster::ClusterArguments),
+    /// Lints and renders the charts, and holds the plain manifests to them.
+    Charts(charts::ChartsArguments),
     /// Shows that the scenarios catch broken processors and pass a right one.
     SelfTest(SelfTestArguments),
     /// A processor of a few lines, right or broken on purpose; driven by `self-test`.
@@ -109,6 +115,10 @@ enum RunError {
     #[error(transparent)]
     Interrupted(#[from] interrupt::Interrupted),
     #[error(transparent)]
+    Cluster(#[from] cluster::ClusterError),
+    #[error(transparent)]
+    Charts(#[from] charts::ChartsError),
+    #[error(transparent)]
     Fake(#[from] fake::FakeError),
     #[error("write to standard output")]
     Output(#[from] io::Error),
@@ -119,6 +129,8 @@ fn main() -> ExitCode {
     let done = match command {
         Command::FakeProcessor(arguments) => fake::run(&arguments).map_err(RunError::from),
         Command::Broker(arguments) => broker(&arguments),
+        Command::Cluster(arguments) => cluster::run(&arguments).map_err(RunError::from),
+        Command::Charts(arguments) => charts::run(&arguments).map_err(RunError::from),
         Command::SelfTest(arguments) => self_test(&arguments),
     };
     done.unwrap_or_else(|error| {
