@@ -2,6 +2,7 @@
 //! Layer: shell
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -94,15 +95,20 @@ impl Visitor {
         named: &[Named],
         deadline: Instant,
     ) -> Result<Vec<(Named, Described, Configured)>, ScoutFailure> {
-        let names: Vec<&str> = named.iter().map(|topic| topic.name.as_str()).collect();
+        // One topic may be written to at several places; the client refuses to ask twice.
+        let names: BTreeSet<&str> = named.iter().map(|topic| topic.name.as_str()).collect();
+        let names: Vec<&str> = names.into_iter().collect();
         let consumer = Arc::clone(&self.consumer);
         let described = admin::describe(&consumer, &names, deadline, &mut || self.is_refused());
         let described = described.map_err(|_| self.unanswered("for its topics"))?;
         // Who may not know what a topic is set to may use it all the same.
         let configured = admin::configured(&consumer, &names, deadline);
         let configured = configured.unwrap_or_else(|_| vec![Configured::default(); names.len()]);
+        let answers = described.into_iter().zip(configured);
+        let answers: BTreeMap<_, _> = names.into_iter().zip(answers).collect();
         let mut topics = Vec::with_capacity(named.len());
-        for ((named, described), configured) in named.iter().zip(described).zip(configured) {
+        for named in named {
+            let (described, configured) = answers[named.name.as_str()].clone();
             let described = described
                 .map_err(|code| findings::refused(named, events::kind(code), &code.to_string()))?;
             if let Some(failure) = findings::forbidden(named, &described) {

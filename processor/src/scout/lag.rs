@@ -1,14 +1,7 @@
 //! The scout that stays: it serves the lag of a fleet without pods.
 //! Layer: shell
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, thread, time::Duration};
 
 use parking_lot::Mutex;
 use penstock_crds::{
@@ -23,7 +16,6 @@ use rdkafka::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    admin,
     brokers::{Visitor, words},
     findings,
 };
@@ -173,15 +165,19 @@ fn look(
 
 /// Every partition of the source's topics, as they are now.
 fn partitions(pipeline: &ValidatedPipeline, visitor: &Visitor) -> KafkaResult<TopicPartitionList> {
-    let topics = &pipeline.source.topics;
-    let names: Vec<&str> = topics.iter().map(|topic| topic.as_str()).collect();
-    let deadline = Instant::now() + PATIENCE;
-    let described = admin::describe(&visitor.consumer, &names, deadline, &mut || false);
     let mut list = TopicPartitionList::new();
-    for (name, topic) in names.iter().zip(described.map_err(KafkaError::Global)?) {
-        let count = topic.map_err(KafkaError::Global)?.partitions;
-        let last = i32::try_from(count).unwrap_or(i32::MAX) - 1;
-        list.add_partition_range(name, 0, last);
+    for topic in &pipeline.source.topics {
+        let name = Some(topic.as_str());
+        let metadata = visitor.consumer.fetch_metadata(name, PATIENCE)?;
+        for topic in metadata.topics() {
+            match topic.error() {
+                None => {}
+                Some(code) => return Err(KafkaError::Global(code.into())),
+            }
+            for partition in topic.partitions() {
+                list.add_partition(topic.name(), partition.id());
+            }
+        }
     }
     Ok(list)
 }

@@ -161,10 +161,10 @@ pub fn kind(code: RDKafkaErrorCode) -> Kind {
             Kind::UnknownTopic
         }
         Code::BrokerTransportFailure
-        | Code::AllBrokersDown
         | Code::Resolve
         | Code::OperationTimedOut
         | Code::RequestTimedOut => Kind::Unreachable,
+        // "All brokers are down" follows from what was said of each.
         _ => Kind::Other,
     }
 }
