@@ -6,13 +6,20 @@
 
 mod blame;
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 
 use parking_lot::RwLock;
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, ClientContext,
     error::KafkaError,
     message::{Header as ClientHeader, OwnedHeaders},
     producer::{FutureProducer, FutureRecord, Producer as _},
@@ -23,7 +30,11 @@ use self::blame::blame;
 use crate::{
     publish::{Message, Publisher},
     sinks::SinkError,
-    source::security::{Identity, Security},
+    source::{
+        events::kind,
+        security::{Identity, Security},
+        trouble::Kind,
+    },
 };
 
 /// The brokers, and how to reach them.
@@ -102,7 +113,7 @@ pub struct Producer {
 
 /// A client and what it proves who it is with.
 struct Built {
-    client: FutureProducer,
+    client: Client,
     identity: Identity,
 }
 
@@ -149,8 +160,9 @@ impl Producer {
             .acquire_many(share)
             .await
             .map_err(|_| KafkaError::Canceled)?;
-        let client = self.built.read().client.clone();
+        let client = self.client();
         let delivery = client
+            .producer
             .send_result(record(message))
             .map_err(|(error, _)| error);
         let outcome = match delivery {
@@ -160,35 +172,71 @@ impl Producer {
             },
             Err(error) => Err(error),
         };
-        if outcome.is_err() {
-            self.rebuild_if_useless(&client);
+        let refused = &client.refused;
+        match &outcome {
+            Ok(()) if refused.load(Ordering::Relaxed) => refused.store(false, Ordering::Relaxed),
+            Ok(()) => {}
+            Err(_) => {
+                // An idempotent producer with a fatal error never delivers again.
+                if client.producer.client().fatal_error().is_some() {
+                    self.replace(&client);
+                }
+            }
         }
         outcome
     }
 
-    /// An idempotent producer with a fatal error never delivers again, and one that was built with
-    /// Secrets that have changed may be refused for that: the next record gets a new one. The first
-    /// to notice replaces it.
-    fn rebuild_if_useless(&self, failed: &FutureProducer) {
-        let security = &self.connection.security;
-        let renewed = || {
-            security
-                .read()
-                .is_ok_and(|now| now != self.built.read().identity)
-        };
-        if failed.client().fatal_error().is_none() && !renewed() {
-            return;
+    /// The client to deliver with: a new one where the brokers refuse what the last one was built
+    /// with and the Secrets hold something else now.
+    fn client(&self) -> Client {
+        let client = self.built.read().client.clone();
+        if !client.refused.load(Ordering::Relaxed) {
+            return client;
         }
+        let now = self.connection.security.read();
+        if now.is_ok_and(|now| now != self.built.read().identity) {
+            self.replace(&client);
+        }
+        self.built.read().client.clone()
+    }
+
+    /// Puts a new client in the place of a useless one; the first to notice does it.
+    fn replace(&self, useless: &Client) {
         let mut built = self.built.write();
-        if built.client.client().native_ptr() != failed.client().native_ptr() {
+        if !Arc::ptr_eq(&built.client.refused, &useless.refused) {
             return;
         }
         // A configuration that was good once is good again; should it not be, the old client goes
-        // on refusing and the next failure tries again.
+        // on refusing and the next record tries again.
         if let Ok(new) = build(&self.connection, &self.settings) {
             let old = std::mem::replace(&mut *built, new);
             // Closing joins the client's threads.
             drop(tokio::task::spawn_blocking(move || drop(old)));
+        }
+    }
+}
+
+/// A client, shared by reference.
+#[derive(Clone)]
+struct Client {
+    producer: FutureProducer<Doorman>,
+    /// The brokers refuse who it says it is, or its certificates.
+    refused: Arc<AtomicBool>,
+}
+
+/// Notices refusals.
+struct Doorman {
+    refused: Arc<AtomicBool>,
+}
+
+impl ClientContext for Doorman {
+    fn error(&self, error: KafkaError, reason: &str) {
+        let about = error.rdkafka_error_code().map(kind);
+        // The client repeats it for ever; it is told when it is new.
+        if about.is_some_and(|kind| kind == Kind::Authentication || kind == Kind::Tls)
+            && !self.refused.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(reason, "the brokers refuse the producer");
         }
     }
 }
@@ -204,9 +252,14 @@ fn build(connection: &Connection, settings: &ProducerSettings) -> Result<Built, 
     for (name, value) in identity.properties() {
         config.set(name, value);
     }
-    let client = configure(config, settings).create();
+    let refused = Arc::<AtomicBool>::default();
+    let doorman = Doorman {
+        refused: Arc::clone(&refused),
+    };
+    let producer = configure(config, settings).create_with_context(doorman);
+    let producer = producer.map_err(|error| blame(&error))?;
     Ok(Built {
-        client: client.map_err(|error| blame(&error))?,
+        client: Client { producer, refused },
         identity,
     })
 }

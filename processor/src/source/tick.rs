@@ -107,7 +107,7 @@ impl Turns {
                 return;
             }
         };
-        tracing::error!(why, "the kafka client is built anew");
+        tracing::warn!(why, "the kafka client is built anew");
         let all = self.ownership.all();
         if !all.is_empty() {
             self.lose(&all);
