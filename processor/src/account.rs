@@ -211,13 +211,14 @@ pub fn closed(gates: u8, state: State) -> Option<&'static str> {
     })
 }
 
-/// What is told of the settings file and the state in force.
+/// What is told of the settings file and the state in force; whether it is settled says
+/// [`at_rest`].
 #[must_use]
-pub fn control(control: &Control, settled: bool) -> ControlStatus {
+pub fn control(control: &Control) -> ControlStatus {
     let InForce { state, .. } = control.in_force();
     ControlStatus {
         state,
-        settled,
+        settled: false,
         restart_needed: *control.standing() == Standing::RestartNeeded,
         fault: match control.standing() {
             Standing::Refused(fault) => Some(fault.clone()),

@@ -26,7 +26,7 @@ use crate::{
     metrics,
     settings_file::SettingsFile,
     source::facts::{Phase, SourceFacts},
-    status::{DetachedStatus, MemoryPart, MemoryStatus, Status},
+    status::{ControlStatus, DetachedStatus, MemoryPart, MemoryStatus, Status},
     work::Work,
     worker::Workshop,
 };
@@ -235,7 +235,10 @@ impl Observed for Observatory {
         Status {
             pipeline: self.pipeline.clone(),
             readiness: self.readiness().reason().to_owned(),
-            control: account::control(&control, at_rest),
+            control: ControlStatus {
+                settled: at_rest,
+                ..account::control(&control)
+            },
             finished: self.workshop.counters.totals(),
             partitions: sources.partitions(&facts),
             gears: sources.gears(),

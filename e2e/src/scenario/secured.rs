@@ -1,6 +1,7 @@
-//! Listeners that ask who is there: SCRAM, then TLS with certificates on both sides; each with a
-//! Secret that is wrong at first and put right under the running processor.
+//! Listeners that ask who is there, each met with a wrong Secret that is put right meanwhile.
 //! Layer: shell
+//!
+//! First SCRAM, then TLS with certificates on both sides.
 
 use crate::{
     fleet::Processor,

@@ -11,6 +11,9 @@ use penstock_crds::{
 use super::admin::{Configured, Described};
 use crate::source::trouble::{Complaint, Kind};
 
+/// The cause that leaves no other trace.
+const LISTENER: &str = "perhaps the listener asks for spec.source.tls or spec.source.auth";
+
 /// What the pipeline does with a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
@@ -103,7 +106,7 @@ pub(super) fn unanswered(complaint: Option<&Complaint>, what: &str) -> ScoutFail
         message,
     };
     let Some(Complaint { kind, text }) = complaint else {
-        let message = format!("no broker answered {what} in time");
+        let message = format!("no broker answered {what} in time; {LISTENER}");
         let field = "spec.source.bootstrapServers";
         return failure(field, FailureKind::BrokerUnreachable, message);
     };
@@ -111,7 +114,13 @@ pub(super) fn unanswered(complaint: Option<&Complaint>, what: &str) -> ScoutFail
         Kind::Authentication => failure("spec.source.auth", FailureKind::AuthFailed, text.clone()),
         Kind::Tls => failure("spec.source.tls", FailureKind::AuthFailed, text.clone()),
         Kind::Forbidden => failure("spec.source.auth", FailureKind::NotAuthorized, text.clone()),
-        Kind::Unreachable | Kind::UnknownTopic | Kind::Other | Kind::Fatal => failure(
+        // Whoever speaks plain text to a listener that does not is cut off without a word.
+        Kind::Other => failure(
+            "spec.source.bootstrapServers",
+            FailureKind::BrokerUnreachable,
+            format!("no broker answered {what}: {text}; {LISTENER}"),
+        ),
+        Kind::Unreachable | Kind::UnknownTopic | Kind::Fatal => failure(
             "spec.source.bootstrapServers",
             FailureKind::BrokerUnreachable,
             format!("no broker answered {what}: {text}"),
