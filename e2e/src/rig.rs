@@ -175,9 +175,15 @@ impl<'a> Rig<'a> {
     /// Starts a processor and waits until it has a plan and partitions.
     pub(crate) fn start(&mut self) -> Result<Processor, ScenarioError> {
         let mut processor = self.launch()?;
-        let Status { window, .. } = processor.await_assigned()?;
-        self.window = self.window.max(window);
+        self.await_assigned(&mut processor)?;
         Ok(processor)
+    }
+
+    /// Waits until a launched processor has a plan and partitions.
+    pub(crate) fn await_assigned(&mut self, of: &mut Processor) -> Result<(), ScenarioError> {
+        let Status { window, .. } = of.await_assigned()?;
+        self.window = self.window.max(window);
+        Ok(())
     }
 
     /// Starts a processor and does not wait for anything.
@@ -203,24 +209,13 @@ impl<'a> Rig<'a> {
     }
 
     /// Writes a Secret as Kubernetes mounts it, whole.
-    pub(crate) fn put_secret(
-        &self,
-        name: &str,
-        values: &[(&str, &str)],
-    ) -> Result<(), ScenarioError> {
-        Ok(self.launcher.put_secret(name, values)?)
+    pub(crate) fn put_secret(&self, name: &str, keys: &[(&str, &str)]) -> Result<(), FleetError> {
+        self.launcher.put_secret(name, keys)
     }
 
     /// What a processor has logged.
-    pub(crate) fn log(&self, processor: &Processor) -> Result<String, ScenarioError> {
-        Ok(std::fs::read_to_string(
-            self.launcher.log(processor.incarnation()),
-        )?)
-    }
-
-    /// Notes the window of a processor that was launched and not waited for.
-    pub(crate) fn note_window(&mut self, window: u64) {
-        self.window = self.window.max(window);
+    pub(crate) fn log(&self, of: &Processor) -> std::io::Result<String> {
+        std::fs::read_to_string(self.launcher.log(of.incarnation()))
     }
 
     /// Notes a processor that had partitions and time, so that it must have processed something.

@@ -68,8 +68,7 @@ fn refused(rig: &mut Rig<'_>, kind: &str) -> Result<Processor, ScenarioError> {
 
 /// Everything that was laid, then a clean stop.
 fn work(rig: &mut Rig<'_>, mut processor: Processor) -> Result<(), ScenarioError> {
-    let status = processor.await_assigned()?;
-    rig.note_window(status.window);
+    rig.await_assigned(&mut processor)?;
     rig.must_have_progressed(&processor);
     let mut fleet = [processor];
     rig.await_committed(&mut fleet)?;

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::State;
+
 /// One processor at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -11,6 +13,9 @@ pub struct Status {
     pub pipeline: String,
     /// Whether and why it is ready.
     pub readiness: String,
+    /// What the fleet is asked to do, and whether this processor has done it.
+    #[serde(default)]
+    pub control: ControlStatus,
     /// Records finished since the start, by outcome.
     pub finished: Finished,
     /// Partitions assigned to this process.
@@ -29,6 +34,21 @@ pub struct Status {
     pub sinks: Vec<SinkStatus>,
     /// The last failures of records, without payload.
     pub troubles: Vec<Trouble>,
+}
+
+/// What the fleet is asked to do, as far as this processor has read and done it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ControlStatus {
+    /// `spec.state`, as last read.
+    pub state: State,
+    /// Nothing is admitted, nothing is in flight, and an acknowledged commit covers every finished
+    /// record. Never while `Running`.
+    pub settled: bool,
+    /// The settings file holds more than another `state`: that takes a restart.
+    pub restart_needed: bool,
+    /// Why the settings file cannot be used; the last good state holds.
+    pub fault: Option<String>,
 }
 
 /// Why records wait in the client.
@@ -147,6 +167,9 @@ pub struct SourceStatus {
     pub commit_failures: u64,
     /// Seconds since the last acknowledged commit; `None` before the first.
     pub seconds_since_commit: Option<u64>,
+    /// What clients and brokers complain about now, such as refused credentials.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// Bytes by part of the plan.
