@@ -11,7 +11,9 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod build;
+mod charts;
 mod child;
+mod cluster;
 mod fake;
 mod feed;
 mod fleet;
@@ -51,6 +53,10 @@ enum Command {
     Broker(BrokerArguments),
     /// Holds the processor to its memory limit, in cgroups of exactly that limit.
     Memory(memory::MemoryArguments),
+    /// Runs the scenarios on a kind cluster, with the charts installed, brought up here.
+    Cluster(cluster::ClusterArguments),
+    /// Lints and renders the charts, and holds the plain manifests to them.
+    Charts(charts::ChartsArguments),
     /// Shows that the scenarios catch broken processors and pass a right one.
     SelfTest(SelfTestArguments),
     /// A processor of a few lines, right or broken on purpose; driven by `self-test`.
@@ -115,6 +121,10 @@ enum RunError {
     #[error(transparent)]
     Interrupted(#[from] interrupt::Interrupted),
     #[error(transparent)]
+    Cluster(#[from] cluster::ClusterError),
+    #[error(transparent)]
+    Charts(#[from] charts::ChartsError),
+    #[error(transparent)]
     Fake(#[from] fake::FakeError),
     #[error(transparent)]
     Memory(#[from] memory::MemoryError),
@@ -133,6 +143,8 @@ fn main() -> ExitCode {
             .map_err(RunError::from),
         Command::Memory(arguments) => memory::run(&arguments),
         Command::Broker(arguments) => broker(&arguments),
+        Command::Cluster(arguments) => cluster::run(&arguments).map_err(RunError::from),
+        Command::Charts(arguments) => charts::run(&arguments).map_err(RunError::from),
         Command::SelfTest(arguments) => self_test(&arguments),
     };
     done.unwrap_or_else(|error| {
