@@ -20,6 +20,7 @@ mod fleet;
 mod interrupt;
 mod kafka;
 mod ledger;
+mod memory;
 mod names;
 mod observe;
 mod oracle;
@@ -54,11 +55,16 @@ enum Command {
     Cluster(cluster::ClusterArguments),
     /// Lints and renders the charts, and holds the plain manifests to them.
     Charts(charts::ChartsArguments),
+    /// Holds the processor to its memory limit, in cgroups of exactly that limit.
+    Memory(memory::MemoryArguments),
     /// Shows that the scenarios catch broken processors and pass a right one.
     SelfTest(SelfTestArguments),
     /// A processor of a few lines, right or broken on purpose; driven by `self-test`.
     #[command(hide = true)]
     FakeProcessor(fake::FakeArguments),
+    /// A consumer with the client's stock settings; a control arm of `memory`.
+    #[command(hide = true)]
+    StockConsumer(memory::StockArguments),
 }
 
 #[derive(clap::Args)]
@@ -120,6 +126,10 @@ enum RunError {
     Charts(#[from] charts::ChartsError),
     #[error(transparent)]
     Fake(#[from] fake::FakeError),
+    #[error(transparent)]
+    Memory(#[from] memory::MemoryError),
+    #[error(transparent)]
+    Stock(#[from] memory::StockError),
     #[error("write to standard output")]
     Output(#[from] io::Error),
 }
@@ -128,6 +138,10 @@ fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let done = match command {
         Command::FakeProcessor(arguments) => fake::run(&arguments).map_err(RunError::from),
+        Command::StockConsumer(arguments) => memory::stock_consumer(&arguments)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(RunError::from),
+        Command::Memory(arguments) => memory::run(&arguments),
         Command::Broker(arguments) => broker(&arguments),
         Command::Cluster(arguments) => cluster::run(&arguments).map_err(RunError::from),
         Command::Charts(arguments) => charts::run(&arguments).map_err(RunError::from),
