@@ -29,7 +29,7 @@ pub mod troubles;
 pub mod backlog;
 pub mod governor;
 pub mod health;
-pub mod status;
+pub use penstock_crds::processor_status as status;
 pub mod account;
 pub mod metrics;
 pub mod http;

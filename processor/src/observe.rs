@@ -23,7 +23,7 @@ use crate::{
     limit::{Agreement, MemoryGroup, Reading},
     metrics,
     source::facts::{Phase, SourceFacts},
-    status::{DetachedStatus, MemoryPart, MemoryStatus, Status},
+    status::{ControlStatus, DetachedStatus, MemoryPart, MemoryStatus, Status},
     work::Work,
     worker::Workshop,
 };
@@ -204,6 +204,7 @@ impl Observed for Observatory {
         Status {
             pipeline: self.pipeline.clone(),
             readiness: self.readiness().reason().to_owned(),
+            control: ControlStatus::default(),
             finished: self.workshop.counters.totals(),
             partitions: sources.partitions(&facts),
             gears: sources.gears(),

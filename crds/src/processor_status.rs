@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::State;
+
 /// One processor at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -11,6 +13,9 @@ pub struct Status {
     pub pipeline: String,
     /// Whether and why it is ready.
     pub readiness: String,
+    /// What the fleet is asked to do, and whether this processor has done it.
+    #[serde(default)]
+    pub control: ControlStatus,
     /// Records finished since the start, by outcome.
     pub finished: Finished,
     /// Partitions assigned to this process.
@@ -29,6 +34,16 @@ pub struct Status {
     pub sinks: Vec<SinkStatus>,
     /// The last failures of records, without payload.
     pub troubles: Vec<Trouble>,
+}
+
+/// What the fleet is asked to do, as far as this processor has read and done it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ControlStatus {
+    /// `spec.state`, as last read.
+    pub state: State,
+    /// Nothing is in flight, and an acknowledged commit covers every finished record.
+    pub settled: bool,
 }
 
 /// Why records wait in the client.
