@@ -12,7 +12,7 @@ const DEMAND: &str = "penstock-demand";
 /// Crates of ours that a crate may depend on; `None` is all of them.
 fn allowed(package: &str) -> Option<Option<&'static [&'static str]>> {
     Some(match package {
-        CRDS | SIZING => Some(&[]),
+        CRDS | SIZING | "penstock-cgroup" => Some(&[]),
         DEMAND => Some(&[CRDS, SIZING]),
         "penstock-processor" | "penstock-operator" => Some(&[CRDS, SIZING, DEMAND]),
         "penstock-cli" | "penstock-tests" | "penstock-e2e" | "penstock-bench" => None,
