@@ -1,4 +1,4 @@
-//! What a pipeline asks of the memory law.
+//! What a pipeline asks of the memory law: one mapping for processor, operator and command line.
 //! Layer: core
 
 use penstock_crds::pipeline::{self, SinkBody, StageBody, ValidatedPipeline};
