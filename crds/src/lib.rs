@@ -15,6 +15,9 @@ mod validate;
 pub mod fault;
 pub mod pipeline;
 
+pub mod custom_resource;
+pub mod change;
+pub mod status;
 pub mod processor_status;
 pub mod scout;
 

@@ -21,7 +21,7 @@ use self::{
     apply::ApplyError,
     observe::Surroundings,
     plan::Course,
-    status::{Situation, status},
+    status::{Situation, earliest, status},
     validate::Policy,
 };
 use crate::{
@@ -131,12 +131,5 @@ fn refusal(error: &ApplyError) -> Option<Obstacle> {
         | CallError::NotFound
         | CallError::Unavailable(_)
         | CallError::Unexpected(_) => None,
-    }
-}
-
-fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }

@@ -106,11 +106,23 @@ pub fn status(situation: &Situation<'_>) -> (PipelineStatus, Option<Duration>) {
             .or(before.derived),
         source,
         conditions: conditions::judge(&judgement, &before.conditions),
-        revisions,
-        last_oom,
-        drain,
+        revisions: revisions.clone(),
+        last_oom: last_oom.clone(),
+        drain: drain.clone(),
     };
-    (status, later)
+    (
+        status,
+        earliest(later, conditions::drained::deadline(&judgement)),
+    )
+}
+
+/// The earlier of two moments.
+#[must_use]
+pub fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 fn revisions(situation: &Situation<'_>, rollout: &Rollout, before: &Revisions) -> Revisions {

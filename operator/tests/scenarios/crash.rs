@@ -16,7 +16,7 @@ use crate::{
 /// A life that comes by every write that the operator has. Each step ends at rest.
 async fn life(world: &mut World) {
     let mut first = spec();
-    first.as_object_mut().unwrap().remove("replicas");
+    first.as_object_mut().expect("as set up").remove("replicas");
     first["autoscaling"] = json!({"mode": "External", "minReplicas": 2, "maxReplicas": 4});
     world.write(first);
     world.settle().await;
@@ -126,7 +126,7 @@ async fn one_write_too_many_is_seen() {
     let mut world = World::new();
     life(&mut world).await;
     world.model().fault = None;
-    let (key, mut object) = world.model().objects.pop_first().unwrap();
+    let (key, mut object) = world.model().objects.pop_first().expect("as set up");
     object["metadata"]["labels"]["more"] = json!("1");
     world.model().put(key, object);
     assert_ne!(world.model().effective, reference.effective);

@@ -24,7 +24,7 @@ async fn golden(example: &str, name: &str) {
     world.scout.1 = r#"{"brokers":3,"topics":[{"name":"storefront-events","id":"AAAA",
         "partitions":12}]}"#
         .to_owned();
-    world.write(serde_json::to_value(object.spec).unwrap());
+    world.write(serde_json::to_value(object.spec).expect("as set up"));
     world.settle().await;
     let mut text = String::new();
     let kinds = [
@@ -40,10 +40,13 @@ async fn golden(example: &str, name: &str) {
             .object(kind, &format!("{NAME}-processor"))
             .expect(kind);
         for field in ["uid", "resourceVersion", "creationTimestamp", "generation"] {
-            object["metadata"].as_object_mut().unwrap().remove(field);
+            object["metadata"]
+                .as_object_mut()
+                .expect("as set up")
+                .remove(field);
         }
-        object.as_object_mut().unwrap().remove("status");
-        writeln!(text, "{}", sorted(&object)).unwrap();
+        object.as_object_mut().expect("as set up").remove("status");
+        writeln!(text, "{}", sorted(&object)).expect("as set up");
     }
     expect_file![format!(
         "{}/tests/golden/{name}.json",

@@ -55,7 +55,7 @@ impl Replica {
         tokio::time::timeout(SOON, led)
             .await
             .expect("it leads in time")
-            .unwrap();
+            .expect("as set up");
     }
 
     async fn end(self) {
@@ -63,7 +63,7 @@ impl Replica {
         tokio::time::timeout(SOON, self.task)
             .await
             .expect("it ends in time")
-            .unwrap();
+            .expect("as set up");
     }
 }
 
@@ -73,8 +73,11 @@ fn holder(model: &Arc<Mutex<Model>>) -> String {
         "system".to_owned(),
         "penstock-operator".to_owned(),
     );
-    let lease = model.lock().unwrap().objects[&key].clone();
-    lease["spec"]["holderIdentity"].as_str().unwrap().to_owned()
+    let lease = model.lock().expect("as set up").objects[&key].clone();
+    lease["spec"]["holderIdentity"]
+        .as_str()
+        .expect("as set up")
+        .to_owned()
 }
 
 /// A replica that leads, renews and leaves.

@@ -77,10 +77,10 @@ impl Call {
         let (group, rest) = match path.as_slice() {
             ["api", _, rest @ ..] => ("", rest),
             ["apis", group, _, rest @ ..] => (*group, rest),
-            other => panic!("no such path: {other:?}"),
+            other => unreachable!("no such path: {other:?}"),
         };
         let ["namespaces", namespace, resource, rest @ ..] = rest else {
-            panic!("not in a namespace: {path:?}");
+            unreachable!("not in a namespace: {path:?}");
         };
         let query = request.uri().query().unwrap_or_default();
         let query = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -123,7 +123,7 @@ fn failure(code: u16, reason: &str, message: &str) -> Answer {
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason,
         "message": message,
     });
-    Some((StatusCode::from_u16(code).unwrap(), status))
+    Some((StatusCode::from_u16(code).expect("as set up"), status))
 }
 
 impl Model {

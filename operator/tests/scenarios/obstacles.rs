@@ -32,7 +32,7 @@ fn stalls(world: &World, before: &(Option<Value>, Option<Value>), reason: &str, 
     let (_, stalled, message) = world.condition("Stalled").expect("it stalls");
     assert_eq!(stalled, reason);
     assert!(message.contains(text), "{message}");
-    assert_eq!(world.condition("Ready").unwrap().0, "False");
+    assert_eq!(world.condition("Ready").expect("as set up").0, "False");
     assert_eq!(world.condition("Reconciling"), None);
     assert!(
         world.events().contains(&reason.to_owned()),
@@ -56,7 +56,10 @@ async fn a_source_that_cannot_be_used_leaves_the_fleet_alone() {
         "TopicNotFound",
         "spec.source.topics[0].name: topic nowhere",
     );
-    assert_eq!(world.condition("SourceReady").unwrap().0, "False");
+    assert_eq!(
+        world.condition("SourceReady").expect("as set up").0,
+        "False"
+    );
     assert_eq!(
         world.with_component("scout").len(),
         1,
@@ -72,7 +75,7 @@ async fn what_may_pass_is_tried_again_ever_more_slowly() {
     world.settle().await;
     let attempts = |world: &World| {
         let scouts = world.with_component("scout");
-        let (_, scout) = scouts.first_key_value().unwrap();
+        let (_, scout) = scouts.first_key_value().expect("as set up");
         scout["metadata"]["annotations"]["penstock.dev/attempt"].clone()
     };
     assert_eq!(attempts(&world), "1");
@@ -86,7 +89,7 @@ async fn what_may_pass_is_tried_again_ever_more_slowly() {
     world.scout = (0, USABLE.to_owned());
     world.now += SignedDuration::from_secs(60);
     world.settle().await;
-    assert_eq!(world.condition("Ready").unwrap().0, "True");
+    assert_eq!(world.condition("Ready").expect("as set up").0, "True");
     assert_eq!(world.condition("Stalled"), None);
 }
 
@@ -107,7 +110,7 @@ async fn a_sink_that_cannot_be_used_is_told_from_the_source() {
         "AuthenticationFailed",
         "spec.sinks[0].redis.secretRef: wrong password",
     );
-    assert_eq!(world.condition("SinksReady").unwrap().0, "False");
+    assert_eq!(world.condition("SinksReady").expect("as set up").0, "False");
 }
 
 #[tokio::test]
@@ -122,7 +125,10 @@ async fn a_scout_that_says_nothing_is_reported_as_it_ended() {
         "ScoutFailed",
         "ended with 1: thread main panicked",
     );
-    assert_eq!(world.condition("SourceReady").unwrap().0, "Unknown");
+    assert_eq!(
+        world.condition("SourceReady").expect("as set up").0,
+        "Unknown"
+    );
 }
 
 #[tokio::test]
@@ -164,7 +170,7 @@ async fn facts_that_make_the_limit_too_small_leave_the_fleet_alone() {
         "MemoryLimitTooSmall",
         "spec.resources.limits.memory",
     );
-    assert_eq!(world.condition("MemoryFits").unwrap().0, "False");
+    assert_eq!(world.condition("MemoryFits").expect("as set up").0, "False");
     // the scout is not sent again for another limit
     let sent = world
         .model()
@@ -174,7 +180,7 @@ async fn facts_that_make_the_limit_too_small_leave_the_fleet_alone() {
         .count();
     world.edit("/resources/limits/memory", json!("6Gi"));
     world.settle().await;
-    let (ready, _, message) = world.condition("Ready").unwrap();
+    let (ready, _, message) = world.condition("Ready").expect("as set up");
     assert_eq!(ready, "True", "{message}");
     let after = world
         .model()
@@ -199,7 +205,7 @@ async fn a_topic_made_anew_is_not_read_with_the_old_offsets() {
     );
     world.edit("/source/generation", json!(1));
     world.settle().await;
-    assert_eq!(world.condition("Ready").unwrap().0, "True");
+    assert_eq!(world.condition("Ready").expect("as set up").0, "True");
 }
 
 #[tokio::test]
@@ -216,7 +222,7 @@ async fn an_object_of_somebody_else_is_never_touched() {
     world.write(spec());
     world.settle().await;
     assert_eq!(world.model().objects[&key], before);
-    let (_, reason, message) = world.condition("Stalled").unwrap();
+    let (_, reason, message) = world.condition("Stalled").expect("as set up");
     assert_eq!(reason, "NameConflict");
     assert!(
         message.contains("ConfigMap named orders-processor"),
@@ -226,7 +232,7 @@ async fn an_object_of_somebody_else_is_never_touched() {
     // it goes away
     world.model().objects.remove(&key);
     world.settle().await;
-    assert_eq!(world.condition("Ready").unwrap().0, "True");
+    assert_eq!(world.condition("Ready").expect("as set up").0, "True");
 }
 
 #[tokio::test]
@@ -237,8 +243,11 @@ async fn children_of_a_deleted_pipeline_of_the_same_name_are_waited_for() {
     world.model().objects.remove(&pipeline);
     world.write(spec());
     let writes = world.model().writes.len();
-    world.reconcile().await.unwrap();
-    assert_eq!(world.condition("Reconciling").unwrap().1, "FormerChildren");
+    world.reconcile().await.expect("as set up");
+    assert_eq!(
+        world.condition("Reconciling").expect("as set up").1,
+        "FormerChildren"
+    );
     let told = world.model().writes[writes..].to_vec();
     assert_eq!(
         told,
@@ -252,7 +261,7 @@ async fn children_of_a_deleted_pipeline_of_the_same_name_are_waited_for() {
         .retain(|(resource, ..), _| resource == "eventpipelines");
     assert!(!pods.is_empty());
     world.settle().await;
-    assert_eq!(world.condition("Ready").unwrap().0, "True");
+    assert_eq!(world.condition("Ready").expect("as set up").0, "True");
 }
 
 #[tokio::test]
@@ -272,7 +281,7 @@ async fn the_younger_of_two_pipelines_of_a_group_is_not_started() {
             .object("deployments", &format!("{NAME}-processor"))
             .is_none()
     );
-    let (_, reason, message) = world.condition("Stalled").unwrap();
+    let (_, reason, message) = world.condition("Stalled").expect("as set up");
     assert_eq!(reason, "ConsumerGroupConflict");
     assert!(message.contains("other/orders"), "{message}");
 
@@ -280,13 +289,13 @@ async fn the_younger_of_two_pipelines_of_a_group_is_not_started() {
     elder.rivals = rival(Precedence::Younger);
     elder.settle().await;
     assert_eq!(fleet(&elder), before);
-    let (status, reason, message) = elder.condition("SourceReady").unwrap();
+    let (status, reason, message) = elder.condition("SourceReady").expect("as set up");
     assert_eq!(
         (status.as_str(), reason.as_str()),
         ("True", "ConsumerGroupConflict"),
         "{message}"
     );
-    assert_eq!(elder.condition("Ready").unwrap().0, "True");
+    assert_eq!(elder.condition("Ready").expect("as set up").0, "True");
     assert!(elder.events().contains(&"ConsumerGroupConflict".to_owned()));
 }
 
@@ -300,7 +309,7 @@ async fn what_the_api_server_refuses_is_said_in_its_words() {
         .insert("deployments".to_owned(), (403, words.to_owned()));
     world.edit("/replicas", json!(3));
     assert!(world.reconcile().await.is_err(), "it is tried again");
-    let (_, reason, message) = world.condition("Stalled").unwrap();
+    let (_, reason, message) = world.condition("Stalled").expect("as set up");
     assert_eq!(reason, "ApiRefused");
     assert!(
         message.contains(words) && message.contains("Deployment"),
@@ -308,5 +317,5 @@ async fn what_the_api_server_refuses_is_said_in_its_words() {
     );
     world.model().refusals.clear();
     world.settle().await;
-    assert_eq!(world.condition("Ready").unwrap().0, "True");
+    assert_eq!(world.condition("Ready").expect("as set up").0, "True");
 }

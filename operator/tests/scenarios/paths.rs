@@ -11,7 +11,7 @@ async fn the_first_apply_ends_ready() {
     let world = World::new();
     world.write(spec());
     world.settle().await;
-    let (ready, reason, message) = world.condition("Ready").unwrap();
+    let (ready, reason, message) = world.condition("Ready").expect("as set up");
     assert_eq!(
         (ready.as_str(), reason.as_str()),
         ("True", "Ready"),
@@ -27,9 +27,14 @@ async fn the_first_apply_ends_ready() {
     );
     assert_eq!(status["source"]["partitions"], 12);
     assert_eq!(status["derived"]["memoryLimitBytes"], 256 << 20);
-    let revision = status["revisions"]["current"].as_str().unwrap();
+    let revision = status["revisions"]["current"].as_str().expect("as set up");
     assert_eq!(status["revisions"]["lastStable"], revision);
-    assert!(status["selector"].as_str().unwrap().ends_with(revision));
+    assert!(
+        status["selector"]
+            .as_str()
+            .expect("as set up")
+            .ends_with(revision)
+    );
     assert_eq!(world.events(), ["Planned", "Created", "Ready"]);
     assert!(
         world.with_component("scout").is_empty(),
@@ -46,7 +51,7 @@ async fn the_scout_goes_first_and_the_deployment_comes_last() {
     let writes = world.model().writes.clone();
     let position = |write: &str| {
         let found = writes.iter().position(|done| done == write);
-        found.unwrap_or_else(|| panic!("no {write} in {writes:?}"))
+        found.unwrap_or_else(|| unreachable!("no {write} in {writes:?}"))
     };
     let order = [
         "create pods",
@@ -66,8 +71,8 @@ async fn a_second_reconcile_writes_nothing() {
     world.write(spec());
     world.settle().await;
     let writes = world.model().writes.len();
-    world.reconcile().await.unwrap();
-    world.reconcile().await.unwrap();
+    world.reconcile().await.expect("as set up");
+    world.reconcile().await.expect("as set up");
     let after = world.model().writes.clone();
     assert_eq!(after.len(), writes, "{after:?}");
 }
@@ -94,7 +99,7 @@ async fn a_new_limit_rolls_and_needs_no_scout() {
     assert_ne!(status["revisions"]["current"], before);
     assert_eq!(status["derived"]["memoryLimitBytes"], 512 << 20);
     let name = format!("{NAME}-processor");
-    let deployment = world.object("deployments", &name).unwrap();
+    let deployment = world.object("deployments", &name).expect("as set up");
     let resources = &deployment["spec"]["template"]["spec"]["containers"][0]["resources"];
     assert_eq!(resources["limits"]["memory"], "512Mi");
     assert_eq!(resources["requests"]["memory"], "512Mi");
@@ -107,9 +112,10 @@ async fn scaling_restarts_nothing() {
     world.write(spec());
     world.settle().await;
     let name = format!("{NAME}-processor");
-    let template =
-        |world: &World| world.object("deployments", &name).unwrap()["spec"]["template"].clone();
-    let settings = |world: &World| world.object("configmaps", &name).unwrap();
+    let template = |world: &World| {
+        world.object("deployments", &name).expect("as set up")["spec"]["template"].clone()
+    };
+    let settings = |world: &World| world.object("configmaps", &name).expect("as set up");
     let before = (template(&world), settings(&world));
     world.edit("/replicas", json!(5));
     world.settle().await;
@@ -136,16 +142,16 @@ async fn pause_and_resume_reload_and_restart_nothing() {
             .collect()
     };
     assert_eq!(told(&world), ["Paused", "Paused"]);
-    assert_eq!(world.condition("Ready").unwrap().1, "Paused");
-    assert_eq!(world.condition("Drained").unwrap().1, "Pausing");
+    assert_eq!(world.condition("Ready").expect("as set up").1, "Paused");
+    assert_eq!(world.condition("Drained").expect("as set up").1, "Pausing");
     world.reading = Some(reading("Paused"));
     world.settle().await;
-    assert_eq!(world.condition("Drained").unwrap().1, "Paused");
+    assert_eq!(world.condition("Drained").expect("as set up").1, "Paused");
     world.edit("/state", json!("Running"));
     world.reading = Some(reading("Running"));
     world.settle().await;
     assert_eq!(told(&world), ["Running", "Running"]);
-    assert_eq!(world.condition("Ready").unwrap().0, "True");
+    assert_eq!(world.condition("Ready").expect("as set up").0, "True");
     let after: Vec<Value> = world
         .pods()
         .into_values()
@@ -169,17 +175,20 @@ async fn a_drain_waits_for_each_pod_and_keeps_the_evidence() {
         2,
         "nobody is sent home before it has finished"
     );
-    assert_eq!(world.condition("Drained").unwrap().1, "Draining");
+    assert_eq!(world.condition("Drained").expect("as set up").1, "Draining");
     world.now += SignedDuration::from_secs(120);
     world.settle().await;
-    assert_eq!(world.condition("Drained").unwrap().1, "DeadlineExceeded");
+    assert_eq!(
+        world.condition("Drained").expect("as set up").1,
+        "DeadlineExceeded"
+    );
     world.reading = Some(reading("Drained"));
     world.settle().await;
     assert_eq!(world.pods().len(), 0);
-    assert_eq!(world.condition("Drained").unwrap().0, "True");
+    assert_eq!(world.condition("Drained").expect("as set up").0, "True");
     let drain = world.pipeline()["status"]["drain"].clone();
     assert_eq!(drain["outcome"], "Complete");
-    let pods = drain["pods"].as_array().unwrap();
+    let pods = drain["pods"].as_array().expect("as set up");
     assert_eq!(pods.len(), 2);
     assert_eq!(
         (&pods[0]["inFlightRecords"], &pods[0]["finishedRecords"]),
@@ -189,7 +198,7 @@ async fn a_drain_waits_for_each_pod_and_keeps_the_evidence() {
     world.reading = None;
     world.settle().await;
     assert_eq!(world.pods().len(), 2);
-    assert_eq!(world.condition("Ready").unwrap().0, "True");
+    assert_eq!(world.condition("Ready").expect("as set up").0, "True");
     assert_eq!(world.pipeline()["status"]["drain"], Value::Null);
 }
 
@@ -208,7 +217,7 @@ async fn a_restart_token_tries_again_and_restarts() {
 async fn an_external_scaler_gets_a_first_number_once() {
     let world = World::new();
     let mut spec = spec();
-    spec.as_object_mut().unwrap().remove("replicas");
+    spec.as_object_mut().expect("as set up").remove("replicas");
     spec["autoscaling"] = json!({"mode": "External", "minReplicas": 3, "maxReplicas": 6});
     world.write(spec);
     world.settle().await;
@@ -232,18 +241,18 @@ async fn a_child_that_was_edited_or_deleted_is_put_right() {
     world.settle().await;
     let name = format!("{NAME}-processor");
     let key = |resource: &str| (resource.to_owned(), "shop".to_owned(), name.clone());
-    let mut deployment = world.object("deployments", &name).unwrap();
+    let mut deployment = world.object("deployments", &name).expect("as set up");
     deployment["spec"]["template"]["spec"]["automountServiceAccountToken"] = json!(true);
     world.model().put_by_others(key("deployments"), deployment);
     world.model().objects.remove(&key("configmaps"));
     world.settle().await;
-    let deployment = world.object("deployments", &name).unwrap();
+    let deployment = world.object("deployments", &name).expect("as set up");
     assert_eq!(
         deployment["spec"]["template"]["spec"]["automountServiceAccountToken"],
         false
     );
     assert!(world.object("configmaps", &name).is_some());
-    assert_eq!(world.condition("Ready").unwrap().0, "True");
+    assert_eq!(world.condition("Ready").expect("as set up").0, "True");
 }
 
 #[tokio::test]
@@ -251,15 +260,18 @@ async fn a_kill_for_memory_is_seen_until_the_next_revision() {
     let world = World::new();
     world.write(spec());
     world.settle().await;
-    let (key, mut pod) = world.pods().pop_first().unwrap();
+    let (key, mut pod) = world.pods().pop_first().expect("as set up");
     let mut container = running(1);
     container["lastState"] = json!({"terminated": {
         "exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-11-25T12:01:00Z"}});
     pod["status"]["containerStatuses"] = json!([container]);
     world.model().put_by_others(key, pod);
     world.settle().await;
-    assert_eq!(world.condition("MemoryFits").unwrap().1, "OOMKilled");
-    assert_eq!(world.condition("Ready").unwrap().1, "OOMKilled");
+    assert_eq!(
+        world.condition("MemoryFits").expect("as set up").1,
+        "OOMKilled"
+    );
+    assert_eq!(world.condition("Ready").expect("as set up").1, "OOMKilled");
     assert_eq!(
         world.pipeline()["status"]["lastOOM"]["pod"],
         format!("{NAME}-processor-0")
@@ -274,8 +286,8 @@ async fn a_kill_for_memory_is_seen_until_the_next_revision() {
     );
     world.edit("/resources/limits/memory", json!("512Mi"));
     world.settle().await;
-    assert_eq!(world.condition("MemoryFits").unwrap().0, "True");
-    assert_eq!(world.condition("Ready").unwrap().0, "True");
+    assert_eq!(world.condition("MemoryFits").expect("as set up").0, "True");
+    assert_eq!(world.condition("Ready").expect("as set up").0, "True");
 }
 
 #[tokio::test]
@@ -286,8 +298,8 @@ async fn a_deleted_pipeline_is_left_to_the_garbage_collector() {
     let writes = world.model().writes.len();
     let mut object = world.pipeline();
     object["metadata"]["deletionTimestamp"] = json!("2026-11-25T12:00:00Z");
-    let object = serde_json::from_value(object).unwrap();
-    world.reconcile_as_seen(&object).await.unwrap();
+    let object = serde_json::from_value(object).expect("as set up");
+    world.reconcile_as_seen(&object).await.expect("as set up");
     assert_eq!(world.model().writes.len(), writes);
 }
 
@@ -299,7 +311,7 @@ async fn the_lag_is_written_rounded_and_not_with_every_record() {
     world.settle().await;
     assert_eq!(world.pipeline()["status"]["source"]["lagRecords"], 1000);
     let writes = world.model().writes.len();
-    world.reading.as_mut().unwrap().lag = Some(70_123);
+    world.reading.as_mut().expect("as set up").lag = Some(70_123);
     world.now += SignedDuration::from_secs(10);
     world.settle().await;
     assert_eq!(world.model().writes.len(), writes, "within half a minute");
@@ -316,9 +328,9 @@ async fn a_sink_that_does_not_answer_is_named() {
     world.reading = Some(reading("Running"));
     world.settle().await;
     let broken = ("store".to_owned(), "connection refused".to_owned());
-    world.reading.as_mut().unwrap().broken_sinks = vec![broken];
+    world.reading.as_mut().expect("as set up").broken_sinks = vec![broken];
     world.settle().await;
-    let (status, reason, message) = world.condition("SinksReady").unwrap();
+    let (status, reason, message) = world.condition("SinksReady").expect("as set up");
     assert_eq!(
         (status.as_str(), reason.as_str()),
         ("False", "SinkUnavailable")
@@ -327,7 +339,10 @@ async fn a_sink_that_does_not_answer_is_named() {
         message.contains("spec.sinks[name=store]: connection refused"),
         "{message}"
     );
-    assert_eq!(world.condition("Ready").unwrap().1, "SinkUnavailable");
+    assert_eq!(
+        world.condition("Ready").expect("as set up").1,
+        "SinkUnavailable"
+    );
 }
 
 #[tokio::test]
@@ -338,12 +353,12 @@ async fn pods_that_do_not_start_are_explained() {
     world.kubelet = Kubelet::Stopped;
     world.edit("/resources/limits/memory", json!("512Mi"));
     world.settle().await;
-    let (key, mut pod) = world.pods().pop_first().unwrap();
+    let (key, mut pod) = world.pods().pop_first().expect("as set up");
     pod["status"] = json!({"phase": "Pending", "conditions": [{"type": "PodScheduled",
         "status": "False", "message": "0/3 nodes are available: insufficient memory"}]});
     world.model().put_by_others(key, pod);
     world.settle().await;
-    let (status, reason, message) = world.condition("Ready").unwrap();
+    let (status, reason, message) = world.condition("Ready").expect("as set up");
     assert_eq!((status.as_str(), reason.as_str()), ("False", "RollingOut"));
     assert!(message.contains("insufficient memory"), "{message}");
     assert!(world.condition("Reconciling").is_some());

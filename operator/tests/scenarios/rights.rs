@@ -46,7 +46,7 @@ fn without_watches(rights: BTreeSet<Right>) -> BTreeSet<Right> {
 async fn the_role_is_what_was_done() {
     let mut world = World::new();
     let mut first = spec();
-    first.as_object_mut().unwrap().remove("replicas");
+    first.as_object_mut().expect("as set up").remove("replicas");
     first["autoscaling"] = json!({"mode": "External", "minReplicas": 2, "maxReplicas": 4});
     world.write(first);
     world.settle().await;
@@ -67,6 +67,6 @@ async fn the_role_is_what_was_done() {
 #[tokio::test]
 async fn the_role_of_the_lease_is_what_was_done() {
     let model = lease::a_short_reign().await;
-    let used = model.lock().unwrap().used.clone();
+    let used = model.lock().expect("as set up").used.clone();
     assert_eq!(used, granted(OWN));
 }

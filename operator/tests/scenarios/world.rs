@@ -62,7 +62,7 @@ pub(crate) fn client(model: Arc<Mutex<Model>>) -> Client {
             let body = body.collect_bytes().await?.to_vec();
             let answer = model
                 .lock()
-                .unwrap()
+                .expect("as set up")
                 .answer(&Request::from_parts(parts, body));
             let (code, body) = answer.ok_or("the connection broke")?;
             let body = Body::from(serde_json::to_vec(&body)?);
@@ -88,7 +88,7 @@ impl World {
                 policy,
                 instance: "operator-0".to_owned(),
             },
-            now: "2026-11-25T12:00:00Z".parse().unwrap(),
+            now: "2026-11-25T12:00:00Z".parse().expect("as set up"),
             scout: (0, USABLE.to_owned()),
             kubelet: Kubelet::Runs,
             rivals: Vec::new(),
@@ -97,7 +97,7 @@ impl World {
     }
 
     pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
-        self.model.lock().unwrap()
+        self.model.lock().expect("as set up")
     }
 
     /// Writes the object as a user does.
@@ -116,7 +116,7 @@ impl World {
     /// Changes a field of the spec as a user does.
     pub(crate) fn edit(&self, pointer: &str, value: Value) {
         let mut spec = self.pipeline()["spec"].clone();
-        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        let (parent, field) = pointer.rsplit_once('/').expect("as set up");
         let parent = spec.pointer_mut(parent).expect("the parent is there");
         parent[field] = value;
         self.write(spec);
@@ -154,7 +154,12 @@ impl World {
             version.parse::<u64>().unwrap_or_default()
         };
         let mut events: Vec<(u64, String)> = events
-            .map(|(_, event)| (version(event), event["reason"].as_str().unwrap().to_owned()))
+            .map(|(_, event)| {
+                (
+                    version(event),
+                    event["reason"].as_str().expect("as set up").to_owned(),
+                )
+            })
             .collect();
         events.sort();
         events.into_iter().map(|(_, reason)| reason).collect()
@@ -172,8 +177,11 @@ impl World {
     /// One reconcile of the object as the watch showed it.
     pub(crate) async fn reconcile_as_seen(&self, object: &EventPipeline) -> Result<(), Error> {
         let pods = self.reading.iter().flat_map(|reading| {
-            self.pods().into_iter().map(|(_, pod)| {
-                let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
+            self.pods().into_values().map(|pod| {
+                let name = pod["metadata"]["name"]
+                    .as_str()
+                    .expect("as set up")
+                    .to_owned();
                 (name, reading.clone())
             })
         });
@@ -207,7 +215,7 @@ impl World {
             }
         }
         let model = self.model();
-        panic!(
+        unreachable!(
             "never at rest; last writes: {:?}",
             model.writes.iter().rev().take(8).collect::<Vec<_>>()
         );
@@ -249,11 +257,17 @@ impl World {
         let Some(mut deployment) = self.object("deployments", &name) else {
             return;
         };
-        let wanted = deployment["spec"]["replicas"].as_i64().unwrap();
+        let wanted = deployment["spec"]["replicas"].as_i64().expect("as set up");
         let template = deployment["spec"]["template"].clone();
         let pods = self.pods();
         for (key, pod) in &pods {
-            let position: i64 = key.2.rsplit('-').next().unwrap().parse().unwrap();
+            let position: i64 = key
+                .2
+                .rsplit('-')
+                .next()
+                .expect("as set up")
+                .parse()
+                .expect("as set up");
             let labels = &template["metadata"]["labels"];
             let old = pod["metadata"]["labels"] != *labels;
             if old || position >= wanted {
@@ -343,7 +357,7 @@ pub(crate) fn spec() -> Value {
 /// What a pod says when all is well.
 pub(crate) fn reading(state: &str) -> PodReading {
     PodReading {
-        at: "2026-11-25T12:00:00Z".parse().unwrap(),
+        at: "2026-11-25T12:00:00Z".parse().expect("as set up"),
         state: state.to_owned(),
         settled: state != "Running",
         partitions: 6,

@@ -1,21 +1,17 @@
 //! The conditions: one judgement each, never a phase.
 //! Layer: core
 
-use std::time::Duration;
+pub mod drained;
+mod usable;
 
-use k8s_openapi::{
-    apimachinery::pkg::apis::meta::v1::{Condition, Time},
-    jiff::SignedDuration,
-};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{
     Situation,
     rollout::{Failure, Rollout},
 };
 use crate::{
-    findings::Side,
     form::{Drain, DrainOutcome, LastOom},
-    observed::Precedence,
     obstacle::Obstacle,
     reconcile::plan::{Fleet, whole_seconds},
     wishes::State,
@@ -177,161 +173,6 @@ impl Judgement<'_> {
         self.situation.fleet()
     }
 
-    fn source(&self) -> Option<Word> {
-        if let Some(obstacle) = self.situation.obstacle() {
-            return match obstacle {
-                Obstacle::Unusable(fault) if fault.side == Side::Source => {
-                    Some(Word::of(Status::False, obstacle))
-                }
-                Obstacle::Unusable(fault) if fault.side == Side::Unknown => {
-                    Some(Word::of(Status::Unknown, obstacle))
-                }
-                Obstacle::TopicRecreated { .. } | Obstacle::GroupTaken { .. } => {
-                    Some(Word::of(Status::False, obstacle))
-                }
-                Obstacle::Scouting(_) => Some(Word::of(Status::Unknown, obstacle)),
-                Obstacle::Unusable(_)
-                | Obstacle::Invalid(_)
-                | Obstacle::NameConflict { .. }
-                | Obstacle::Former { .. }
-                | Obstacle::DoesNotFit { .. }
-                | Obstacle::Refused { .. } => None,
-            };
-        }
-        self.fleet().map(|fleet| self.source_of(fleet))
-    }
-
-    fn source_of(&self, fleet: &Fleet) -> Word {
-        let observed = self.situation.observed;
-        let younger = observed
-            .rivals
-            .iter()
-            .find(|rival| rival.precedence == Precedence::Younger);
-        if let Some(rival) = younger {
-            let message = format!(
-                "spec.source.consumerGroup is also asked for by {}, which is not started",
-                rival.name
-            );
-            return Word::new(Status::True, "ConsumerGroupConflict", message);
-        }
-        let known = fleet.facts.partitions().unwrap_or_default();
-        let held = observed.reading.partitions();
-        if held > known && known > 0 {
-            let message = format!(
-                "the topics have {held} partitions now and had {known} when the plan was made: \
-                 drain first if order per key matters, then change spec.rollout.restartToken"
-            );
-            return Word::new(Status::True, "PartitionCountChanged", message);
-        }
-        let brokers = fleet.facts.brokers.unwrap_or_default();
-        Word::new(
-            Status::True,
-            "Proven",
-            format!("{known} partitions on {brokers} brokers"),
-        )
-    }
-
-    fn sinks(&self) -> Option<Word> {
-        if let Some(obstacle) = self.situation.obstacle() {
-            return match obstacle {
-                Obstacle::Unusable(fault) if fault.side == Side::Sink => {
-                    Some(Word::of(Status::False, obstacle))
-                }
-                Obstacle::Scouting(_) => Some(Word::of(Status::Unknown, obstacle)),
-                Obstacle::Unusable(_)
-                | Obstacle::TopicRecreated { .. }
-                | Obstacle::GroupTaken { .. }
-                | Obstacle::Invalid(_)
-                | Obstacle::NameConflict { .. }
-                | Obstacle::Former { .. }
-                | Obstacle::DoesNotFit { .. }
-                | Obstacle::Refused { .. } => None,
-            };
-        }
-        let fleet = self.fleet()?;
-        if let Some((name, error)) = self.situation.observed.reading.broken_sink() {
-            let message = format!("spec.sinks[name={name}]: {error}");
-            return Some(Word::new(Status::False, "SinkUnavailable", message));
-        }
-        let weaknesses = &fleet.facts.weaknesses;
-        if !weaknesses.is_empty() {
-            return Some(Word::new(
-                Status::True,
-                "WeakDurability",
-                weaknesses.join("; "),
-            ));
-        }
-        let count = fleet.valid.pipeline.sinks.len();
-        Some(Word::new(Status::True, "Proven", format!("{count} sinks")))
-    }
-
-    fn memory(&self) -> Option<Word> {
-        match self.situation.obstacle() {
-            Some(obstacle @ Obstacle::DoesNotFit { .. }) => {
-                return Some(Word::of(Status::False, obstacle));
-            }
-            Some(_) if self.fleet().is_none() => return None,
-            _ => {}
-        }
-        if let Some(oom) = self.oom {
-            let message = format!("pod {} was killed for its memory at {}", oom.pod, oom.at.0);
-            return Some(Word::new(Status::False, "OOMKilled", message));
-        }
-        let plan = &self.fleet()?.plan;
-        let message = format!("{} of {} planned", plan.peak(), plan.limit);
-        Some(Word::new(Status::True, "Planned", message))
-    }
-
-    fn drained(&self) -> Word {
-        let state = self.fleet().map(|fleet| fleet.valid.wishes.state);
-        match (state, self.drain) {
-            (Some(State::Drained), Some(drain)) => self.draining(drain),
-            (Some(State::Paused), _) if self.all_settled() => {
-                Word::new(Status::True, "Paused", "nothing is in flight")
-            }
-            (Some(State::Paused), _) => Word::new(
-                Status::False,
-                "Pausing",
-                "records in flight are being finished",
-            ),
-            _ => Word::new(Status::False, "Running", "records are taken"),
-        }
-    }
-
-    fn draining(&self, drain: &Drain) -> Word {
-        if drain.outcome == DrainOutcome::Complete {
-            let status = if self.rollout.replicas == 0 {
-                Status::True
-            } else {
-                Status::False
-            };
-            let message = "every record that was taken is finished and committed";
-            return Word::new(status, "Complete", message);
-        }
-        let settled = |name: &str| drain.pods.iter().any(|pod| pod.pod == name);
-        let pods = self.situation.observed.pods.iter();
-        let waiting: Vec<&str> = pods
-            .map(|pod| pod.name.as_str())
-            .filter(|name| !settled(name))
-            .collect();
-        let message = format!("waiting for {}", waiting.join(", "));
-        let now = self.situation.observed.now;
-        let limit = self.fleet().map(|fleet| fleet.valid.pipeline.drain_timeout);
-        let limit = limit.and_then(|limit| SignedDuration::try_from(limit).ok());
-        if limit.is_some_and(|limit| now.duration_since(drain.started_at.0) > limit) {
-            return Word::new(Status::False, "DeadlineExceeded", message);
-        }
-        Word::new(Status::False, "Draining", message)
-    }
-
-    fn all_settled(&self) -> bool {
-        let observed = self.situation.observed;
-        observed.pods.iter().filter(|pod| pod.started).all(|pod| {
-            let reading = observed.reading.pods.get(&pod.name);
-            reading.is_some_and(|said| said.state == "Paused" && said.in_flight == 0)
-        })
-    }
-
     fn ready(&self, others: &[&Word]) -> Word {
         if let Some(obstacle) = self.situation.obstacle() {
             return Word::of(Status::False, obstacle);
@@ -417,21 +258,4 @@ fn cut(mut message: String) -> String {
         message.push('…');
     }
     message
-}
-
-/// When a deadline that is waited for passes without anything else telling us.
-#[must_use]
-pub fn deadline(judgement: &Judgement<'_>) -> Option<Duration> {
-    let drain = judgement
-        .drain
-        .filter(|drain| drain.outcome == DrainOutcome::Draining)?;
-    let limit = judgement.fleet()?.valid.pipeline.drain_timeout;
-    let limit = SignedDuration::try_from(limit).ok()?;
-    let left = limit
-        - judgement
-            .situation
-            .observed
-            .now
-            .duration_since(drain.started_at.0);
-    Duration::try_from(left).ok()
 }
