@@ -23,8 +23,8 @@ async fn life(world: &mut World) {
     // the first try fails, the second works
     world.scout = (
         3,
-        r#"{"faults":[{"field":"spec.source.topics[0].name",
-        "reason":"TopicNotFound","message":"not there"}]}"#
+        r#"{"failure":{"field":"spec.source.topics[0].name",
+        "kind":"TopicNotFound","message":"not there"}}"#
             .to_owned(),
     );
     world.edit(

@@ -27,7 +27,7 @@ pub(crate) const NAME: &str = "orders";
 
 /// How a scout ends.
 pub(crate) const USABLE: &str = r#"{"brokers":3,"partitions":12,
-    "topics":[{"name":"orders","id":"AAAA","partitions":12}],"sinks":["store"]}"#;
+    "topics":[{"name":"orders","id":"AAAA","partitions":12}],"sinks":[{"name":"store","usable":true}]}"#;
 
 /// The cluster.
 pub(crate) struct World {
