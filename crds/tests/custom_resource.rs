@@ -35,7 +35,8 @@ fn in_step(path: &str, generated: &str, same: impl Fn(&str, &str) -> bool) {
 
 #[test]
 fn the_committed_definition_is_the_generated_one() {
-    let definition = serde_saphyr::to_string(&custom_resource::definition()).expect("as the test has it");
+    let definition =
+        serde_saphyr::to_string(&custom_resource::definition()).expect("as the test has it");
     let text = format!("# Written by the tests from crds/src; do not edit.\n{definition}");
     in_step("eventpipelines.yaml", &text, |committed, generated| {
         let tree = |text: &str| serde_saphyr::from_str::<Value>(text).ok();

@@ -41,7 +41,11 @@ fn every_example_parses_and_survives_a_round_trip() {
         let json = serde_json::to_string(&parsed.object).expect("as the test has it");
         let again: EventPipeline = serde_json::from_str(&json).expect("as the test has it");
         assert_eq!(again, parsed.object, "{file}");
-        assert_eq!(validate(&again).expect("as the test has it"), parsed.pipeline, "{file}");
+        assert_eq!(
+            validate(&again).expect("as the test has it"),
+            parsed.pipeline,
+            "{file}"
+        );
     }
 }
 

@@ -1,5 +1,4 @@
-//! What the operator makes of a pipeline, as it is written: `spec.autoscaling`, `rollout`,
-//! `disruptionBudget` and `pod`.
+//! `spec.autoscaling`, `rollout`, `disruptionBudget` and `pod` as they are written.
 //! Layer: core
 
 use std::collections::BTreeMap;

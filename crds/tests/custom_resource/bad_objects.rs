@@ -31,7 +31,8 @@ fn yes() -> bool {
 }
 
 fn read(name: &str) -> Value {
-    let text = fs::read_to_string(folder(&format!("tests/bad_objects/{name}"))).expect("as the test has it");
+    let text = fs::read_to_string(folder(&format!("tests/bad_objects/{name}")))
+        .expect("as the test has it");
     serde_saphyr::from_str(&text).expect("as the test has it")
 }
 
@@ -48,7 +49,9 @@ fn edited(mut tree: Value, edits: &Map<String, Value>) -> Value {
             .split('/')
             .skip(1)
             .fold(&mut tree, |place, step| match place {
-                Value::Array(items) => &mut items[step.parse::<usize>().expect("as the test has it")],
+                Value::Array(items) => {
+                    &mut items[step.parse::<usize>().expect("as the test has it")]
+                }
                 other => &mut other[step.replace("~1", "/")],
             });
         match above {
@@ -61,7 +64,10 @@ fn edited(mut tree: Value, edits: &Map<String, Value>) -> Value {
                 }
             }
             other if value.is_null() => {
-                other.as_object_mut().expect("as the test has it").remove(name);
+                other
+                    .as_object_mut()
+                    .expect("as the test has it")
+                    .remove(name);
             }
             other => other[name.replace("~1", "/")] = value.clone(),
         }
@@ -108,13 +114,17 @@ fn every_bad_object_is_refused_with_its_message() {
 fn good_objects_are_taken_by_schema_rules_and_validation() {
     let schema = custom_resource::object();
     let examples = fs::read_dir(folder("examples")).expect("as the test has it");
-    let examples = examples.map(|entry| fs::read_to_string(entry.expect("as the test has it").path()).expect("as the test has it"));
+    let examples = examples.map(|entry| {
+        fs::read_to_string(entry.expect("as the test has it").path()).expect("as the test has it")
+    });
     let mut good: Vec<Value> = examples
         .map(|text| serde_saphyr::from_str(&text).expect("as the test has it"))
         .collect();
     assert!(good.len() >= 4, "only {} examples", good.len());
     good.push(read("base.yaml"));
-    good.extend(serde_json::from_value::<Vec<Value>>(read("older.yaml")).expect("as the test has it"));
+    good.extend(
+        serde_json::from_value::<Vec<Value>>(read("older.yaml")).expect("as the test has it"),
+    );
     for object in good {
         let name = object["metadata"]["name"].clone();
         assert_eq!(refused(&schema, &object, None), [""; 0], "{name}");
@@ -132,7 +142,8 @@ fn good_objects_are_taken_by_schema_rules_and_validation() {
 fn legal_changes_are_taken() {
     let schema = custom_resource::object();
     let base = read("base.yaml");
-    let json = |text: &str| serde_json::from_str::<Map<String, Value>>(text).expect("as the test has it");
+    let json =
+        |text: &str| serde_json::from_str::<Map<String, Value>>(text).expect("as the test has it");
     for edits in [
         r#"{"/spec/state": "Paused", "/spec/ordering": "PerPartition"}"#,
         r#"{"/spec/state": "Drained"}"#,

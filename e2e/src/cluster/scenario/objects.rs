@@ -14,7 +14,7 @@ pub(super) fn bad_objects(world: &mut World<'_>) -> Result<Notes, CheckError> {
     let examples = examples()?;
     for (name, text) in &examples {
         let said = world.kubectl.refusal(text)?;
-        hold(said.is_none(), || {
+        hold!(said.is_none(), || {
             format!("{name} was refused: {}", said.unwrap_or_default())
         })?;
     }
