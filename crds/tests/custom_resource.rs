@@ -24,7 +24,7 @@ fn folder(path: &str) -> String {
 fn in_step(path: &str, generated: &str, same: impl Fn(&str, &str) -> bool) {
     let file = folder(path);
     if env::var_os("PENSTOCK_REWRITE").is_some_and(|value| value == "1") {
-        fs::write(&file, generated).expect("as the test has it");
+        fs::write(&file, generated).expect("the folder can be written");
     }
     let committed = fs::read_to_string(&file).unwrap_or_default();
     assert!(
@@ -35,8 +35,7 @@ fn in_step(path: &str, generated: &str, same: impl Fn(&str, &str) -> bool) {
 
 #[test]
 fn the_committed_definition_is_the_generated_one() {
-    let definition =
-        serde_saphyr::to_string(&custom_resource::definition()).expect("as the test has it");
+    let definition = serde_saphyr::to_string(&custom_resource::definition()).unwrap();
     let text = format!("# Written by the tests from crds/src; do not edit.\n{definition}");
     in_step("eventpipelines.yaml", &text, |committed, generated| {
         let tree = |text: &str| serde_saphyr::from_str::<Value>(text).ok();

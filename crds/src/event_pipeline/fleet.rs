@@ -70,7 +70,7 @@ pub struct PodSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub tolerations: Vec<TolerationSpec>,
-    /// Over what the pods are spread as far as possible. Node when absent.
+    /// Over what the pods are spread as far as possible. None when absent: as the scheduler likes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topology_spread: Option<TopologySpread>,
     /// Priority class.

@@ -31,32 +31,30 @@ fn yes() -> bool {
 }
 
 fn read(name: &str) -> Value {
-    let text = fs::read_to_string(folder(&format!("tests/bad_objects/{name}")))
-        .expect("as the test has it");
-    serde_saphyr::from_str(&text).expect("as the test has it")
+    let text =
+        fs::read_to_string(folder(&format!("tests/bad_objects/{name}"))).expect("it is committed");
+    serde_saphyr::from_str(&text).expect("it is YAML")
 }
 
 fn objects() -> Vec<BadObject> {
-    serde_json::from_value(read("objects.yaml")).expect("as the test has it")
+    serde_json::from_value(read("objects.yaml")).expect("entries as above")
 }
 
 /// Sets fields by JSON pointer, `null` removes; parents that are missing become mappings, an index
 /// behind the end of a list appends.
 fn edited(mut tree: Value, edits: &Map<String, Value>) -> Value {
     for (pointer, value) in edits {
-        let (above, name) = pointer.rsplit_once('/').expect("as the test has it");
+        let (above, name) = pointer.rsplit_once('/').expect("a JSON pointer");
         let above = above
             .split('/')
             .skip(1)
             .fold(&mut tree, |place, step| match place {
-                Value::Array(items) => {
-                    &mut items[step.parse::<usize>().expect("as the test has it")]
-                }
+                Value::Array(items) => &mut items[step.parse::<usize>().expect("an index")],
                 other => &mut other[step.replace("~1", "/")],
             });
         match above {
             Value::Array(items) => {
-                let at: usize = name.parse().expect("as the test has it");
+                let at: usize = name.parse().expect("an index");
                 if at < items.len() {
                     items[at] = value.clone();
                 } else {
@@ -64,10 +62,7 @@ fn edited(mut tree: Value, edits: &Map<String, Value>) -> Value {
                 }
             }
             other if value.is_null() => {
-                other
-                    .as_object_mut()
-                    .expect("as the test has it")
-                    .remove(name);
+                other.as_object_mut().expect("a mapping").remove(name);
             }
             other => other[name.replace("~1", "/")] = value.clone(),
         }
@@ -113,18 +108,14 @@ fn every_bad_object_is_refused_with_its_message() {
 #[test]
 fn good_objects_are_taken_by_schema_rules_and_validation() {
     let schema = custom_resource::object();
-    let examples = fs::read_dir(folder("examples")).expect("as the test has it");
-    let examples = examples.map(|entry| {
-        fs::read_to_string(entry.expect("as the test has it").path()).expect("as the test has it")
-    });
+    let examples = fs::read_dir(folder("examples")).unwrap();
+    let examples = examples.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
     let mut good: Vec<Value> = examples
-        .map(|text| serde_saphyr::from_str(&text).expect("as the test has it"))
+        .map(|text| serde_saphyr::from_str(&text).unwrap())
         .collect();
     assert!(good.len() >= 4, "only {} examples", good.len());
     good.push(read("base.yaml"));
-    good.extend(
-        serde_json::from_value::<Vec<Value>>(read("older.yaml")).expect("as the test has it"),
-    );
+    good.extend(serde_json::from_value::<Vec<Value>>(read("older.yaml")).unwrap());
     for object in good {
         let name = object["metadata"]["name"].clone();
         assert_eq!(refused(&schema, &object, None), [""; 0], "{name}");
@@ -142,8 +133,7 @@ fn good_objects_are_taken_by_schema_rules_and_validation() {
 fn legal_changes_are_taken() {
     let schema = custom_resource::object();
     let base = read("base.yaml");
-    let json =
-        |text: &str| serde_json::from_str::<Map<String, Value>>(text).expect("as the test has it");
+    let json = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
     for edits in [
         r#"{"/spec/state": "Paused", "/spec/ordering": "PerPartition"}"#,
         r#"{"/spec/state": "Drained"}"#,
