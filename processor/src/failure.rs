@@ -11,6 +11,7 @@
 //! | sink unavailable, deadline passed | no | the key waits behind the sink's breaker, never a dead letter |
 
 pub mod dead_letter;
+pub mod replay;
 
 use std::{sync::Arc, time::Duration};
 

@@ -35,6 +35,7 @@ use self::{
 };
 use crate::{
     chain::lane::{Entry, Lane, Locality},
+    fingerprints::Fingerprints,
     publish::{PRODUCER, Publisher},
     sinks::Sink,
     stage::{Needs, Stage},
@@ -54,6 +55,9 @@ pub struct Ports {
     pub publisher: Option<Arc<dyn Publisher>>,
     /// The stages of the user's own binary.
     pub registry: Registry,
+    /// What `unique` stages have lately seen, by the name of the stage; one without a table asks
+    /// its sink for every record.
+    pub fingerprints: BTreeMap<Arc<str>, Arc<Fingerprints>>,
 }
 
 /// Why a pipeline cannot be run by this binary.
@@ -174,7 +178,13 @@ impl Builder<'_> {
                 Box::new(Count::new(self.target(name, body.sink)?, body, needs))
             }
             StageBody::Unique(body) => {
-                Box::new(Unique::new(self.target(name, body.sink)?, body, needs))
+                let seen = self.ports.fingerprints.get(name).map(Arc::clone);
+                Box::new(Unique::new(
+                    self.target(name, body.sink)?,
+                    body,
+                    needs,
+                    seen,
+                ))
             }
             StageBody::Filter(body) => Box::new(Filter::new(body, needs)),
             StageBody::Set(body) => Box::new(Set::new(body, needs)),

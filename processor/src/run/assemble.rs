@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use penstock_crds::pipeline::{self, SinkBody, ValidatedPipeline};
-use penstock_sizing::{Plan, SinkPlan};
+use penstock_sizing::{CachePlan, Plan, SinkPlan};
 use rdkafka::ClientConfig;
 use tokio::task::JoinSet;
 
@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     dispatch::pool::{Budgets, Dispatcher, Lanes, Locality, PoolId, TURN},
     failure::Policy,
+    fingerprints::Fingerprints,
     keys,
     metrics::Counters,
     plan::PRODUCER,
@@ -85,6 +86,7 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
         sinks,
         publisher: publisher.clone(),
         registry: options.registry.clone(),
+        fingerprints: fingerprints(plan),
     };
     let active = plan.pools[penstock_sizing::Pool::Active].0;
     let chain = Chain::build(pipeline, &ports, active).map_err(RunError::Stages)?;
@@ -194,6 +196,15 @@ fn limits(plan: &Plan, inline: lane::Locality) -> Budgets {
         budgets.partition.running = budgets.partition.running.max(turns);
     }
     budgets
+}
+
+/// The tables of the `unique` stages, as large as the plan says.
+fn fingerprints(plan: &Plan) -> BTreeMap<Arc<str>, Arc<Fingerprints>> {
+    let table = |cache: &CachePlan| {
+        let table = Fingerprints::new(cache.bytes.0);
+        (Arc::from(cache.name.as_str()), Arc::new(table))
+    };
+    plan.caches.iter().map(table).collect()
 }
 
 fn sink_plan<'p>(plan: &'p Plan, name: &str) -> &'p SinkPlan {
