@@ -7,7 +7,7 @@ use std::{
 };
 
 use penstock_processor::sinks::{Reply, Sink, SinkError, redis::Redis};
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::task::JoinSet;
 
 use crate::{
     effects::{at, count, open, open_at, settings},
@@ -19,7 +19,7 @@ use crate::{
 fn unavailable(outcome: Result<Reply, SinkError>) -> String {
     match outcome {
         Err(SinkError::Unavailable { reason }) => reason,
-        other => panic!("an outage is not poison: {other:?}"),
+        other => unreachable!("an outage is not poison: {other:?}"),
     }
 }
 
@@ -35,7 +35,7 @@ async fn recovers(sink: &Redis, offset: i64) -> Reply {
             return reply;
         }
     }
-    panic!("it did not recover")
+    unreachable!("it did not recover")
 }
 
 /// The answer is late, cut short or nonsense: the effect is there, the connection is replaced, and
@@ -245,10 +245,7 @@ async fn a_missing_counter_is_seeded_by_one_look_up() {
     let Some(server) = Server::get().await else {
         return;
     };
-    let target = Arc::new(Target {
-        gate: Some(Semaphore::new(0)),
-        ..Target::default()
-    });
+    let target = Target::gated();
     let sink = Arc::new(open(&server, Arc::clone(&target) as _));
     let mut tasks = JoinSet::new();
     for offset in 0..300 {

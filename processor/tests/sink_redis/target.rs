@@ -36,6 +36,14 @@ impl Target {
         Arc::new(Self::default())
     }
 
+    /// One whose reads wait for permits.
+    pub(crate) fn gated() -> Arc<Self> {
+        Arc::new(Self {
+            gate: Some(Semaphore::new(0)),
+            ..Self::default()
+        })
+    }
+
     pub(crate) fn documents(&self) -> Documents {
         let rows = self.rows.lock().expect("no panic");
         let document = |(place, counters): (&(String, String), &Counters)| {

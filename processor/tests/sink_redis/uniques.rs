@@ -11,9 +11,8 @@ use crate::{
 
 const DAY_MS: i64 = 86_400_000;
 
-fn first(first: bool) -> Reply {
-    Reply::Member { first }
-}
+const NEW: Reply = Reply::Member { first: true };
+const SEEN: Reply = Reply::Member { first: false };
 
 #[tokio::test]
 async fn a_member_is_new_once_in_a_window_until_the_server_loses_it() {
@@ -30,13 +29,10 @@ async fn a_member_is_new_once_in_a_window_until_the_server_loses_it() {
         let reply = sink.submit(unique(set, member, long_ago), far()).await;
         replies.push(reply.expect("added"));
     }
-    assert_eq!(
-        replies,
-        [first(true), first(false), first(true), first(true)]
-    );
+    assert_eq!(replies, [NEW, SEEN, NEW, NEW]);
     server.run("FLUSHALL", &[]).await;
     let again = sink.submit(unique("s:W1", "a", long_ago), far()).await;
-    assert_eq!(again.expect("added"), first(true));
+    assert_eq!(again.expect("added"), NEW);
     assert_eq!(sink.incarnation(), 1);
 }
 
