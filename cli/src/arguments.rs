@@ -64,6 +64,9 @@ pub struct RunArguments {
     /// Broker addresses instead of the object's, comma-separated.
     #[arg(long, value_name = "SERVERS")]
     pub bootstrap_servers: Option<String>,
+    /// A file, which must exist, that says what was being read should the process be killed.
+    #[arg(long, value_name = "FILE")]
+    pub termination_log: Option<PathBuf>,
 }
 
 /// Arguments of `penstock demo`.

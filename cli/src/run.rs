@@ -36,6 +36,7 @@ pub fn command(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
         facts: Facts::default(),
         status_address: arguments.status_address,
         registry: Registry::default(),
+        termination_log: arguments.termination_log.clone(),
     };
     match run(options) {
         Ok(()) => Ok(ExitCode::SUCCESS),

@@ -15,6 +15,9 @@ mod validate;
 pub mod fault;
 pub mod pipeline;
 
+pub mod processor_status;
+pub mod scout;
+
 pub mod civil;
 pub mod expression;
 pub mod index_pattern;

@@ -158,12 +158,13 @@ impl Processor {
     }
 }
 
-fn free_address() -> io::Result<SocketAddr> {
+/// A port of loopback that was free a moment ago.
+pub(crate) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
 /// The body of an HTTP/1.0 answer, which ends with its connection.
-fn get(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER)?;
     stream.set_read_timeout(Some(ANSWER))?;
     write!(

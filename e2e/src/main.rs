@@ -18,6 +18,7 @@ mod fleet;
 mod interrupt;
 mod kafka;
 mod ledger;
+mod memory;
 mod names;
 mod observe;
 mod oracle;
@@ -48,11 +49,16 @@ struct Arguments {
 enum Command {
     /// Runs the scenarios on a real Apache Kafka, brought up here unless one is given.
     Broker(BrokerArguments),
+    /// Holds the processor to its memory limit, in cgroups of exactly that limit.
+    Memory(memory::MemoryArguments),
     /// Shows that the scenarios catch broken processors and pass a right one.
     SelfTest(SelfTestArguments),
     /// A processor of a few lines, right or broken on purpose; driven by `self-test`.
     #[command(hide = true)]
     FakeProcessor(fake::FakeArguments),
+    /// A consumer with the client's stock settings; a control arm of `memory`.
+    #[command(hide = true)]
+    StockConsumer(memory::StockArguments),
 }
 
 #[derive(clap::Args)]
@@ -110,6 +116,10 @@ enum RunError {
     Interrupted(#[from] interrupt::Interrupted),
     #[error(transparent)]
     Fake(#[from] fake::FakeError),
+    #[error(transparent)]
+    Memory(#[from] memory::MemoryError),
+    #[error(transparent)]
+    Stock(#[from] memory::StockError),
     #[error("write to standard output")]
     Output(#[from] io::Error),
 }
@@ -118,6 +128,10 @@ fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let done = match command {
         Command::FakeProcessor(arguments) => fake::run(&arguments).map_err(RunError::from),
+        Command::StockConsumer(arguments) => memory::stock_consumer(&arguments)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(RunError::from),
+        Command::Memory(arguments) => memory::run(&arguments),
         Command::Broker(arguments) => broker(&arguments),
         Command::SelfTest(arguments) => self_test(&arguments),
     };

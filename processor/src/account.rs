@@ -1,20 +1,32 @@
 //! Facts of source, dispatcher and sinks in the words of the status.
 //! Layer: core
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use penstock_sizing::{Plan, record_charge};
+use penstock_sizing::{Bytes, Plan, Pool, record_charge};
 
 use crate::{
     dispatch::pool::{PartitionFacts, PodFacts},
+    governor::Zone,
+    law::Law,
+    notices,
     record::TopicPartition,
     sinks::guard::{GuardHealth, breaker::State},
     source::{
-        facts::{Gear, SourceFacts},
+        facts::{Gear, SourceFacts, Unreadable},
         intake::HeldReason,
     },
-    status::{GearStatus, PartitionStatus, PlanStatus, SinkStatus, SourceStatus},
+    status::{
+        GearStatus, MemoryPart, MemoryStatus, PartitionStatus, PlanStatus, SinkStatus,
+        SourceStatus, StuckStatus,
+    },
 };
+
+/// An unreadable batch that was not met again for so long is behind.
+const STUCK: Duration = Duration::from_secs(10);
 
 /// What partitions and gears are told from.
 #[derive(Clone, Copy)]
@@ -123,11 +135,24 @@ impl Sources<'_> {
             faults: ours.iter().sum::<u64>() + faults.unreadable + faults.refused,
             rebuilds: faults.rebuilds,
             commit_failures: faults.commits,
+            stuck: self.source.unreadable.and_then(|at| self.stuck(at, now)),
             seconds_since_commit: self
                 .source
                 .last_commit
                 .map(|at| now.saturating_duration_since(at).as_secs()),
         }
+    }
+
+    /// A batch that the client cannot read is tried twice a second for ever: while that goes on the
+    /// partition stands still.
+    fn stuck(&self, unreadable: Unreadable, now: Instant) -> Option<StuckStatus> {
+        let recent = now.saturating_duration_since(unreadable.seen) < STUCK;
+        recent.then(|| StuckStatus {
+            topic: self.topic(unreadable.position.partition),
+            partition: unreadable.position.partition.partition,
+            offset: unreadable.position.offset,
+            reason: format!("{:?}", unreadable.code),
+        })
     }
 
     /// Numbers of the plan.
@@ -164,6 +189,40 @@ pub fn room(engines: &[PartitionFacts], pod: &PodFacts, plan: &Plan) -> u64 {
 pub fn settled(engines: &[PartitionFacts]) -> bool {
     let mut lanes = engines.iter().flat_map(|partition| &partition.engine.lanes);
     lanes.all(|lane| lane.ready == 0 && lane.running == 0)
+}
+
+/// The ledger against the plan. `held` are the bytes of a pool, where they are counted.
+#[must_use]
+pub fn memory(
+    law: &Law,
+    held: impl Fn(Pool) -> Option<u64>,
+    working_set: Option<Bytes>,
+    (zone, activations): (Zone, u64),
+) -> MemoryStatus {
+    let plan = law.plan();
+    let part = |pool: Pool| MemoryPart {
+        name: pool.name().to_owned(),
+        planned_bytes: plan.pools[pool].0,
+        held_bytes: held(pool),
+    };
+    // Pools that nobody counts are taken as planned: that is what their owners may hold.
+    let ledger = Pool::ALL.map(|pool| held(pool).unwrap_or(plan.pools[pool].0));
+    let explained = plan.explained(Bytes(ledger.iter().sum()));
+    MemoryStatus {
+        limit_bytes: plan.limit.0,
+        limit_source: law.agreement().to_string(),
+        limit_changes: law.changes(),
+        working_set_bytes: working_set.map(|bytes| bytes.0),
+        model_error_bytes: working_set.map(|bytes| signed(bytes) - signed(explained)),
+        plan_peak_bytes: plan.peak().0,
+        parts: Pool::ALL.map(part).into(),
+        governor_activations: activations,
+        notices: notices::notices(law, zone),
+    }
+}
+
+fn signed(bytes: Bytes) -> i64 {
+    i64::try_from(bytes.0).unwrap_or(i64::MAX)
 }
 
 /// Every sink.

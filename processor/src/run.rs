@@ -3,14 +3,18 @@
 
 mod assemble;
 mod running;
+mod follow;
+mod trail;
 mod start;
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use penstock_crds::pipeline::ValidatedPipeline;
 use penstock_sizing::{Bytes, Plan, Refusal};
 use tokio::{
@@ -24,6 +28,7 @@ pub use self::{
 };
 use crate::{
     allocator, http,
+    law::Law,
     limit::{Agreement, LimitError, MemoryGroup},
     observe::Observatory,
     plan::{self, Facts},
@@ -51,6 +56,8 @@ pub struct Options {
     pub status_address: SocketAddr,
     /// The stages of the user's own binary.
     pub registry: Registry,
+    /// The container's termination log, where a pod that is killed has left what it was reading.
+    pub termination_log: Option<PathBuf>,
 }
 
 /// Why a processor did not start or ended early.
@@ -148,8 +155,12 @@ async fn serve(
     let observatory = Arc::new(Observatory {
         pipeline: options.pipeline.name.to_string(),
         topics: running.line.topics.clone(),
-        plan,
-        agreement,
+        law: Mutex::new(Law::new(
+            plan::demand(&options.pipeline, &options.facts),
+            Bytes(options.pipeline.resources.memory_limit.bytes()),
+            agreement,
+            plan,
+        )),
         memory,
         dispatcher: running.line.dispatcher.clone(),
         workshop: Arc::clone(&running.line.workshop),
@@ -161,10 +172,12 @@ async fn serve(
         Arc::clone(&observatory) as _,
         std::future::pending(),
     ));
-    let ended = until_told(stop, &running, &observatory).await;
+    let trail = trail::Trail::new(options.termination_log);
+    let ended = until_told(stop, &running, (&observatory, &trail)).await;
     observatory.stop();
     let stopped = running.stop(options.pipeline.drain_timeout).await;
     page.abort();
+    trail.erase();
     ended.and(stopped)
 }
 
@@ -193,7 +206,7 @@ impl Stop {
 async fn until_told(
     mut stop: Stop,
     running: &Running,
-    observatory: &Observatory,
+    (observatory, trail): (&Observatory, &trail::Trail),
 ) -> Result<(), RunError> {
     let mut ticks = tokio::time::interval(TICK);
     let mut observations = tokio::time::interval(OBSERVE);
@@ -202,8 +215,14 @@ async fn until_told(
         tokio::select! {
             _ = stop.terminate.recv() => return Ok(()),
             _ = stop.interrupt.recv() => return Ok(()),
-            _ = samples.tick() => observatory.govern(),
-            _ = observations.tick() => observatory.observe(Instant::now()),
+            _ = samples.tick() => {
+                observatory.govern();
+                running.follow(observatory);
+            }
+            _ = observations.tick() => {
+                observatory.observe(Instant::now());
+                trail.leave(observatory);
+            }
             _ = ticks.tick() => running.tick()?,
         }
     }

@@ -16,6 +16,7 @@ pub mod redis;
 use std::{sync::Arc, time::Instant};
 
 use futures::future::BoxFuture;
+use penstock_sizing::SinkPlan;
 use serde_json::Value;
 
 use crate::record::Position;
@@ -204,5 +205,11 @@ pub trait Sink: Send + Sync {
     /// documents; called before the process goes and whenever everything must be settled.
     fn flush(&self, _deadline: Instant) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// The memory plan has changed; what is on its way stays. Called inside a runtime. A sink that
+    /// holds nothing of its size between two effects has nothing to do.
+    fn resize(&self, sizes: &SinkPlan) {
+        let _ = sizes;
     }
 }

@@ -130,6 +130,7 @@ spec:
         facts: plan::Facts::default(),
         status_address: ([127, 0, 0, 1], 0).into(),
         registry,
+        termination_log: None,
     })
 }
 

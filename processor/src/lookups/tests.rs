@@ -115,11 +115,16 @@ async fn readers_of_a_missing_key_share_its_look_up() {
     const KEYS: usize = 300;
     let store = Store::new(KEYS, 0);
     let lookups = lookups(&store, Freshness::NONE, 0);
-    let mut readers = JoinSet::new();
+    let (mut readers, asked) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
     for reader in 0..18_000 {
-        let lookups = Arc::clone(&lookups);
-        readers.spawn(async move { lookups.get(&(reader % KEYS)).await });
+        let (lookups, asked) = (Arc::clone(&lookups), Arc::clone(&asked));
+        readers.spawn(async move {
+            asked.fetch_add(1, SeqCst);
+            lookups.get(&(reader % KEYS)).await
+        });
     }
+    // Those who come later would look up again, rightly.
+    until(|| asked.load(SeqCst) == 18_000).await;
     until(|| store.loads.load(SeqCst) == KEYS as u64).await;
     store.gate.add_permits(KEYS);
     while let Some(reader) = readers.join_next().await {

@@ -25,7 +25,7 @@ use crate::{
         Sink, SinkError,
         embedded::Embedded,
         guard::{GuardSettings, Guarded, breaker::BreakerPolicy},
-        kafka::{Compression, Producer, ProducerSettings},
+        kafka::{self, Compression, Producer, ProducerSettings},
         outages::Outages,
     },
     source::{
@@ -48,9 +48,6 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// acknowledged, so the wait bounds the rate; the workers' records come together anyway.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// Smallest record in the producer's queue, its bookkeeping included.
-const SMALLEST_PRODUCED: u64 = 512;
-
 /// Three failures in a row open a breaker; the first wait is short because a restart is the
 /// commonest outage, the longest is what a recovered sink may stay unnoticed.
 const BREAKER: BreakerPolicy = BreakerPolicy {
@@ -67,6 +64,9 @@ pub(super) struct Line {
     pub(super) topics: Vec<Arc<str>>,
     pub(super) dispatcher: Dispatcher<Work>,
     pub(super) workshop: Arc<Workshop>,
+    /// By name in the plan; they follow a changed limit.
+    pub(super) sinks: BTreeMap<Arc<str>, Arc<dyn Sink>>,
+    pub(super) publisher: Option<Arc<dyn Publisher>>,
 }
 
 /// Makes dispatcher, sinks and stages.
@@ -83,7 +83,7 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
         false => None,
     };
     let ports = Ports {
-        sinks,
+        sinks: sinks.clone(),
         publisher: publisher.clone(),
         registry: options.registry.clone(),
         fingerprints: fingerprints(plan),
@@ -93,7 +93,7 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
     let topic = pipeline.failure.dead_letter_topic.as_ref();
     let workshop = Workshop {
         policy: Policy::from(&pipeline.failure),
-        letters: topic.and_then(|topic| Some((topic.shared(), publisher?))),
+        letters: topic.and_then(|topic| Some((topic.shared(), publisher.clone()?))),
         outages,
         counters: Arc::new(Counters::default()),
         troubles: Arc::new(Troubles::default()),
@@ -111,6 +111,8 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
             .collect(),
         dispatcher: Dispatcher::new(Lanes::isolated(detached), budgets),
         workshop: Arc::new(workshop),
+        sinks,
+        publisher,
     })
 }
 
@@ -138,7 +140,7 @@ impl Line {
     }
 
     /// What the source hands its records to.
-    pub(super) fn intake(&self, options: &Options, plan: &Plan) -> Box<dyn Intake> {
+    pub(super) fn intake(&self, options: &Options) -> Box<dyn Intake> {
         let pipeline = &options.pipeline;
         Box::new(DispatcherIntake::new(Admissions {
             dispatcher: self.dispatcher.clone(),
@@ -147,7 +149,6 @@ impl Line {
             key_rule: keys::KeyRule::of(pipeline),
             hasher: keys::hasher(pipeline),
             largest: pipeline.source.max_message_bytes,
-            limits: budgets::dispatcher(plan).partition,
         }))
     }
 
@@ -189,7 +190,7 @@ fn local_workers(plan: &Plan) -> u32 {
 
 /// The plan's budgets. Its limit on records in flight is for stages that wait for others; where
 /// none does, every worker may hold a whole turn of one partition.
-fn limits(plan: &Plan, inline: lane::Locality) -> Budgets {
+pub(super) fn limits(plan: &Plan, inline: lane::Locality) -> Budgets {
     let mut budgets = budgets::dispatcher(plan);
     if inline == lane::Locality::Local {
         let turns = local_workers(plan) * TURN;
@@ -207,7 +208,7 @@ fn fingerprints(plan: &Plan) -> BTreeMap<Arc<str>, Arc<Fingerprints>> {
     plan.caches.iter().map(table).collect()
 }
 
-fn sink_plan<'p>(plan: &'p Plan, name: &str) -> &'p SinkPlan {
+pub(super) fn sink_plan<'p>(plan: &'p Plan, name: &str) -> &'p SinkPlan {
     let found = plan.sinks.iter().find(|sink| sink.name == name);
     found.expect("the demand names every sink of the pipeline")
 }
@@ -255,7 +256,7 @@ fn producer(
         .set("client.id", "penstock");
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let settings = ProducerSettings {
-        queue_records: narrow(sizes.batch.0 / SMALLEST_PRODUCED),
+        queue_records: kafka::queue_records(sizes.batch.0),
         queue_bytes: narrow(sizes.batch.0),
         max_message_bytes: narrow(budgets::produced(pipeline.source.max_message_bytes)),
         delivery_timeout: DELIVERY_TIMEOUT,

@@ -40,7 +40,7 @@ impl Running {
         let line = assemble::line(options, plan)?;
         let workers = line.start_workers(plan);
         let settings = line.source_settings(options, plan);
-        let source = Source::start(settings, line.intake(options, plan))?;
+        let source = Source::start(settings, line.intake(options))?;
         Ok(Self {
             line,
             source,

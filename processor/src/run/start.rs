@@ -22,6 +22,9 @@ struct Arguments {
     /// Where /livez, /readyz, /metrics and /status are served.
     #[arg(long, default_value = "0.0.0.0:8080")]
     status_address: SocketAddr,
+    /// Where a pod that is killed leaves what it was reading; skipped when the file is not there.
+    #[arg(long, default_value = "/dev/termination-log")]
+    termination_log: PathBuf,
 }
 
 /// Runs a processor with stages of its own until it is told to stop.
@@ -70,6 +73,7 @@ fn options(arguments: &Arguments, registry: Registry) -> Result<Options, Box<dyn
         facts,
         status_address,
         registry,
+        termination_log: Some(arguments.termination_log.clone()),
     })
 }
 

@@ -15,6 +15,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use penstock_sizing::SinkPlan;
 use tokio::sync::Semaphore;
 
 pub use self::latency::LATENCY_BOUNDS_MICROS;
@@ -224,6 +225,10 @@ impl<S: Sink> Sink for Guarded<S> {
     /// Behind no breaker: it is not a record's, and its own deadline bounds it.
     fn flush(&self, deadline: Instant) -> BoxFuture<'_, Result<(), SinkError>> {
         self.sink.flush(deadline)
+    }
+
+    fn resize(&self, sizes: &SinkPlan) {
+        self.sink.resize(sizes);
     }
 }
 

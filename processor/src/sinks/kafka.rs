@@ -10,19 +10,19 @@ use std::{borrow::Cow, time::Duration};
 
 use futures::future::BoxFuture;
 
+use self::blame::blame;
+use crate::{
+    elastic::{Above, Elastic},
+    publish::{Message, Publisher},
+    sinks::SinkError,
+};
 use parking_lot::RwLock;
+use penstock_sizing::SinkPlan;
 use rdkafka::{
     ClientConfig,
     error::KafkaError,
     message::{Header as ClientHeader, OwnedHeaders},
     producer::{FutureProducer, FutureRecord, Producer as _},
-};
-use tokio::sync::Semaphore;
-
-use self::blame::blame;
-use crate::{
-    publish::{Message, Publisher},
-    sinks::SinkError,
 };
 
 /// Sizes and times of a producer; the sizes are from the plan.
@@ -85,9 +85,8 @@ pub struct ProducerHealth {
 pub struct Producer {
     config: ClientConfig,
     client: RwLock<FutureProducer>,
-    records: Semaphore,
-    bytes: Semaphore,
-    settings: ProducerSettings,
+    records: Elastic,
+    bytes: Elastic,
 }
 
 impl Producer {
@@ -102,38 +101,25 @@ impl Producer {
         Ok(Self {
             config,
             client: RwLock::new(client),
-            records: Semaphore::new(settings.queue_records.max(1) as usize),
-            bytes: Semaphore::new(settings.queue_bytes.max(1) as usize),
-            settings,
+            records: Elastic::new(settings.queue_records.max(1)),
+            bytes: Elastic::new(settings.queue_bytes.max(1)),
         })
     }
 
     /// What is on its way.
     #[must_use]
     pub fn health(&self) -> ProducerHealth {
-        let taken = |all: u32, free: usize| u64::from(all.max(1)) - free as u64;
+        let taken = |all: &Elastic| all.size().saturating_sub(all.available()).into();
         ProducerHealth {
-            in_flight_records: taken(
-                self.settings.queue_records,
-                self.records.available_permits(),
-            ),
-            in_flight_bytes: taken(self.settings.queue_bytes, self.bytes.available_permits()),
+            in_flight_records: taken(&self.records),
+            in_flight_bytes: taken(&self.bytes),
         }
     }
 
     async fn deliver(&self, message: &Message<'_>) -> Result<(), KafkaError> {
         let bytes = u32::try_from(encoded_bytes(message)).unwrap_or(u32::MAX);
-        let share = bytes.min(self.settings.queue_bytes.max(1));
-        let _record = self
-            .records
-            .acquire()
-            .await
-            .map_err(|_| KafkaError::Canceled)?;
-        let _bytes = self
-            .bytes
-            .acquire_many(share)
-            .await
-            .map_err(|_| KafkaError::Canceled)?;
+        let _record = self.records.acquire(1, Above::Alone).await;
+        let _bytes = self.bytes.acquire(bytes, Above::Alone).await;
         let client = self.client.read().clone();
         let delivery = client
             .send_result(record(message))
@@ -176,6 +162,26 @@ impl Publisher for Producer {
     fn produce<'a>(&'a self, message: Message<'a>) -> BoxFuture<'a, Result<(), SinkError>> {
         Box::pin(async move { self.deliver(&message).await.map_err(|error| blame(&error)) })
     }
+
+    /// The client's own queue keeps the size it was made with; ours are the bound.
+    fn resize(&self, sizes: &SinkPlan) {
+        let queue = narrow(sizes.batch.0);
+        self.bytes.resize(queue.max(1));
+        self.records.resize(queue_records(sizes.batch.0));
+    }
+}
+
+/// Smallest record in the queue, its bookkeeping included.
+const SMALLEST: u64 = 512;
+
+/// Records for a queue of so many bytes.
+#[must_use]
+pub fn queue_records(bytes: u64) -> u32 {
+    narrow(bytes / SMALLEST).max(1)
+}
+
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// What a record batch of one adds to key, value and headers, bytes: 61 of the batch, at most 36 of

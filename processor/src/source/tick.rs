@@ -12,7 +12,7 @@ use super::{
     supply::Supply,
     turn::{CLOSE, Turns},
 };
-use crate::record::TopicPartition;
+use crate::{law::Rebuild, record::TopicPartition};
 
 impl Turns {
     /// What changes slowly: resumes, alarms, the client's health, the facts.
@@ -33,7 +33,15 @@ impl Turns {
             self.forward(partition);
             self.read_again(partition, None);
         }
+        let resized = self.control.resized();
+        if let Some((limits, _)) = resized {
+            self.settings.limits = limits;
+        }
         if self.fatal || self.client.is_fatal() {
+            tracing::error!("the kafka client met a fatal error and is built anew");
+            self.rebuild();
+        } else if resized.is_some_and(|(_, rebuild)| rebuild == Rebuild::Now) {
+            tracing::warn!("the kafka client is built anew for a smaller memory limit");
             self.rebuild();
         }
         self.publish(now);
@@ -57,7 +65,8 @@ impl Turns {
         silent
     }
 
-    /// A client that met a fatal error never works again: everything is lost, a new one joins.
+    /// A client that met a fatal error never works again, and one that is too large for the pod must
+    /// not go on: everything is lost, a new one joins.
     fn rebuild(&mut self) {
         let fresh = match Client::connect(&self.settings) {
             Ok(fresh) => fresh,
@@ -66,7 +75,6 @@ impl Turns {
                 return;
             }
         };
-        tracing::error!("the kafka client met a fatal error and is built anew");
         let all = self.ownership.all();
         if !all.is_empty() {
             self.lose(&all);
@@ -79,8 +87,10 @@ impl Turns {
         tracing::info!(?closed, "the old client is closed");
         self.commits.forget();
         self.fatal = false;
+        let limits = self.settings.limits;
         self.facts.update(|facts| {
             facts.faults.rebuilds += 1;
+            facts.limits = limits;
             facts.phase = Phase::Joining;
         });
     }

@@ -15,7 +15,7 @@ use super::{
     client::{Client, Closed},
     commits::Commits,
     events::{Answered, Event},
-    facts::{FactsCell, Phase},
+    facts::{FactsCell, Phase, Unreadable},
     gears::Gears,
     intake::{Intake, Watermark},
     ownership::{Owned, Ownership, State},
@@ -57,7 +57,7 @@ pub(super) struct Turns {
     pub(super) beginnings: Vec<Watermark>,
     pub(super) stopping: bool,
     pub(super) facts: FactsCell,
-    control: Arc<Control>,
+    pub(super) control: Arc<Control>,
     next_tick: Instant,
     pub(super) fatal: bool,
 }
@@ -251,7 +251,7 @@ impl Turns {
             let found = self
                 .supply
                 .refill(&self.client, &mut self.ownership, patience);
-            self.account(found);
+            self.account(found, now);
         }
         let admission = self.supply.offer(&mut *self.intake, &mut self.ownership);
         if let Some(partition) = self.gears.observe(admission.held, now) {
@@ -261,13 +261,18 @@ impl Turns {
         }
     }
 
-    fn account(&mut self, found: super::supply::Found) {
+    fn account(&mut self, found: super::supply::Found, now: Instant) {
+        let unreadable = found.unreadable.map(|(position, code)| Unreadable {
+            position,
+            code,
+            seen: now,
+        });
         if found.faults != super::facts::Faults::default() {
             self.facts.update(|facts| {
                 facts.faults.unowned += found.faults.unowned;
                 facts.faults.backwards += found.faults.backwards;
                 facts.faults.unreadable += found.faults.unreadable;
-                facts.unreadable_at = found.unreadable_at.or(facts.unreadable_at);
+                facts.unreadable = unreadable.or(facts.unreadable);
             });
         }
         let backwards = found.backwards.iter().map(|at| at.partition);
