@@ -34,6 +34,7 @@ pub fn command(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
     let options = Options {
         pipeline,
         facts: Facts::default(),
+        secrets: arguments.secrets.clone(),
         status_address: arguments.status_address,
         registry: Registry::default(),
         termination_log: arguments.termination_log.clone(),

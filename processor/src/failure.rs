@@ -132,7 +132,9 @@ pub enum LetterDirective {
 #[must_use]
 pub fn decide_letter(error: &SinkError, content: dead_letter::Content) -> LetterDirective {
     match (error, content) {
-        (SinkError::Unavailable { .. }, _) => LetterDirective::ParkBehindProducer,
+        (SinkError::Unavailable { .. } | SinkError::Elsewhere { .. }, _) => {
+            LetterDirective::ParkBehindProducer
+        }
         (SinkError::Record { .. }, dead_letter::Content::Whole) => LetterDirective::ByReference,
         (SinkError::Record { .. }, dead_letter::Content::Reference) => LetterDirective::Block,
     }

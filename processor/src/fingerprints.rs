@@ -12,11 +12,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use parking_lot::RwLock;
+
 /// Slots of a bucket; one cache line.
 const WAYS: usize = 8;
 
-/// Bytes of a slot.
-const SLOT_BYTES: u64 = 8;
+/// Bytes of a bucket: eight a slot.
+const BUCKET_BYTES: u64 = 64;
+
+const _: () = assert!(size_of::<Bucket>() == 64, "the law charges what is there");
 
 /// Seen since its mark was last taken off.
 const MARK: u64 = 1 << 63;
@@ -51,7 +55,8 @@ impl Fingerprint {
 
 /// The table. Shared by all workers.
 pub struct Fingerprints {
-    buckets: Box<[Bucket]>,
+    /// Locked for writing only while it changes its size.
+    buckets: RwLock<Box<[Bucket]>>,
     /// Any odd number changes with every eviction: where the next hand starts.
     hand: AtomicU64,
 }
@@ -60,30 +65,33 @@ impl Fingerprints {
     /// A table of at most so many bytes; of less than one bucket it remembers nothing.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        let buckets = bytes / (SLOT_BYTES * WAYS as u64);
-        let buckets = usize::try_from(buckets).unwrap_or(usize::MAX);
-        let mut table = Vec::new();
-        // Refused memory is a table that remembers nothing; the sink is right without it.
-        if table.try_reserve_exact(buckets).is_ok() {
-            table.resize_with(buckets, Bucket::empty);
-        }
         Self {
-            buckets: table.into_boxed_slice(),
+            buckets: RwLock::new(table(bytes)),
             hand: AtomicU64::new(1),
+        }
+    }
+
+    /// Changes the size, and forgets everything: the old table is gone before the new one is there.
+    pub fn resize(&self, bytes: u64) {
+        if table_len(bytes) != self.buckets.read().len() {
+            let mut buckets = self.buckets.write();
+            *buckets = Box::default();
+            *buckets = table(bytes);
         }
     }
 
     /// Bytes allocated.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.buckets.len() as u64 * WAYS as u64 * SLOT_BYTES
+        self.buckets.read().len() as u64 * BUCKET_BYTES
     }
 
     /// Whether it was inserted and not evicted since.
     #[must_use]
     pub fn contains(&self, fingerprint: Fingerprint) -> bool {
         let content = fingerprint.content();
-        let Some(bucket) = self.bucket(fingerprint) else {
+        let buckets = self.buckets.read();
+        let Some(bucket) = place(&buckets, fingerprint) else {
             return false;
         };
         bucket.0.iter().any(|slot| {
@@ -103,7 +111,8 @@ impl Fingerprints {
     /// Remembers it, in place of another one when its bucket is full.
     pub fn insert(&self, fingerprint: Fingerprint) {
         let content = fingerprint.content();
-        let Some(bucket) = self.bucket(fingerprint) else {
+        let buckets = self.buckets.read();
+        let Some(bucket) = place(&buckets, fingerprint) else {
             return;
         };
         for slot in &bucket.0 {
@@ -136,13 +145,26 @@ impl Fingerprints {
             }
         }
     }
+}
 
-    fn bucket(&self, fingerprint: Fingerprint) -> Option<&Bucket> {
-        // The high half of a product spreads evenly over any number of buckets. The mark's bit
-        // takes part, since it is not in the slot.
-        let wide = u128::from(fingerprint.0.rotate_left(32)) * self.buckets.len() as u128;
-        self.buckets.get(usize::try_from(wide >> 64).ok()?)
+fn table_len(bytes: u64) -> usize {
+    usize::try_from(bytes / BUCKET_BYTES).unwrap_or(usize::MAX)
+}
+
+/// Refused memory is a table that remembers nothing; the sink is right without it.
+fn table(bytes: u64) -> Box<[Bucket]> {
+    let (buckets, mut table) = (table_len(bytes), Vec::new());
+    if table.try_reserve_exact(buckets).is_ok() {
+        table.resize_with(buckets, Bucket::empty);
     }
+    table.into_boxed_slice()
+}
+
+/// The high half of a product spreads evenly over any number of buckets. The mark's bit takes part,
+/// since it is not in the slot.
+fn place(buckets: &[Bucket], fingerprint: Fingerprint) -> Option<&Bucket> {
+    let wide = u128::from(fingerprint.0.rotate_left(32)) * buckets.len() as u128;
+    buckets.get(usize::try_from(wide >> 64).ok()?)
 }
 
 /// Spreads consecutive turns over the slots (Fibonacci hashing).
@@ -195,6 +217,17 @@ mod tests {
     }
 
     #[test]
+    fn another_size_is_another_table() {
+        let table = Fingerprints::new(1 << 16);
+        let one = Fingerprint::new(7);
+        table.insert(one);
+        table.resize(1 << 16);
+        assert!(table.contains(one), "the same size changes nothing");
+        table.resize(1 << 12);
+        assert_eq!((table.bytes(), table.contains(one)), (1 << 12, false));
+    }
+
+    #[test]
     fn strangers_are_not_found() {
         let table = Fingerprints::new(1 << 16);
         fingerprints(8_000).for_each(|one| table.insert(one));
@@ -213,7 +246,8 @@ mod tests {
             table.insert(Fingerprint::new(hash));
             prop_assert!(table.contains(Fingerprint::new(hash)));
             table.insert(Fingerprint::new(hash));
-            let held = table.buckets.iter().flat_map(|bucket| &bucket.0);
+            let held = table.buckets.read();
+            let held = held.iter().flat_map(|bucket| &bucket.0);
             prop_assert_eq!(held.filter(|slot| slot.load(Relaxed) != 0).count(), 1);
         }
     }

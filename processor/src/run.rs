@@ -2,6 +2,7 @@
 //! Layer: shell
 
 mod assemble;
+mod outside;
 mod running;
 mod follow;
 mod trail;
@@ -52,6 +53,8 @@ pub struct Options {
     pub pipeline: ValidatedPipeline,
     /// What is known of the cluster beside it.
     pub facts: Facts,
+    /// Where the Secrets are mounted, each in a folder of its name.
+    pub secrets: PathBuf,
     /// Where the status is served; port 0 takes a free one.
     pub status_address: SocketAddr,
     /// The stages of the user's own binary.

@@ -182,6 +182,14 @@ pub enum SinkError {
         /// Lower-case fragment without payload.
         reason: String,
     },
+    /// Another sink, which this one needs, causes it: this one is well. Costs no attempt.
+    #[error("sink {sink} unavailable: {reason}")]
+    Elsewhere {
+        /// Name of that sink in the object.
+        sink: Arc<str>,
+        /// Lower-case fragment without payload.
+        reason: String,
+    },
 }
 
 /// An external system behind one name of `sinks`.

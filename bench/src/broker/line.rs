@@ -128,6 +128,7 @@ spec:
     Ok(Options {
         pipeline: parsed.pipeline,
         facts: plan::Facts::default(),
+        secrets: Default::default(),
         status_address: ([127, 0, 0, 1], 0).into(),
         registry,
         termination_log: None,

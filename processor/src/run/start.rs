@@ -19,6 +19,9 @@ struct Arguments {
     /// The settings file that the operator writes.
     #[arg(long)]
     settings: PathBuf,
+    /// Where the Secrets are mounted, each in a folder of its name.
+    #[arg(long, value_name = "DIR", default_value = "/etc/penstock/secrets")]
+    secrets: PathBuf,
     /// Where /livez, /readyz, /metrics and /status are served.
     #[arg(long, default_value = "0.0.0.0:8080")]
     status_address: SocketAddr,
@@ -71,6 +74,7 @@ fn options(arguments: &Arguments, registry: Registry) -> Result<Options, Box<dyn
     Ok(Options {
         pipeline: settings.pipeline,
         facts,
+        secrets: arguments.secrets.clone(),
         status_address,
         registry,
         termination_log: Some(arguments.termination_log.clone()),

@@ -246,8 +246,8 @@ impl Attempt<'_> {
             return;
         };
         match outcome {
-            // A sink that refuses a record is up.
-            Ok(_) | Err(SinkError::Record { .. }) => {
+            // A sink that refuses a record, or waits for another one, is up.
+            Ok(_) | Err(SinkError::Record { .. } | SinkError::Elsewhere { .. }) => {
                 let now = self.finish();
                 self.guard.health.lock().breaker.succeeded(&ticket, now);
             }

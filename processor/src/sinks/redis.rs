@@ -27,9 +27,9 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use penstock_sizing::SinkPlan;
 use redis::{Cmd, Value};
 use tokio::{
-    sync::Semaphore,
     task::JoinHandle,
     time::{self, timeout_at},
 };
@@ -45,8 +45,11 @@ use self::{
     sentinel::Sentinel,
     settings::{RedisServer, RedisSettings},
 };
-use crate::sinks::{
-    Action, Effect, Reply, Retention, Sink, SinkError, flush_target::Place, probe::Weakness,
+use crate::{
+    elastic::{Above, Elastic},
+    sinks::{
+        Action, Effect, Reply, Retention, Sink, SinkError, flush_target::Place, probe::Weakness,
+    },
 };
 
 /// How long a look at the server may take.
@@ -96,8 +99,7 @@ pub struct Redis {
     common: Arc<Common>,
     countings: Vec<(Arc<Counting>, Arc<Flushing>)>,
     flushes: Vec<JoinHandle<()>>,
-    bytes: Semaphore,
-    queue_bytes: u32,
+    bytes: Elastic,
 }
 
 impl Redis {
@@ -130,8 +132,7 @@ impl Redis {
                 .collect(),
             common,
             countings,
-            bytes: Semaphore::new(settings.queue_bytes.max(1) as usize),
-            queue_bytes: settings.queue_bytes.max(1),
+            bytes: Elastic::new(settings.queue_bytes.max(1)),
         }
     }
 
@@ -160,8 +161,7 @@ impl Redis {
 
     async fn apply(&self, effect: &Effect, deadline: Instant) -> Result<Reply, SinkError> {
         let share = u32::try_from(bytes(&effect.action)).unwrap_or(u32::MAX);
-        let share = self.bytes.acquire_many(share.min(self.queue_bytes)).await;
-        let _share = share.map_err(|_| other("the sink is closed"))?;
+        let _share = self.bytes.acquire(share, Above::Alone).await;
         match &effect.action {
             Action::Count {
                 collection,
@@ -257,6 +257,14 @@ impl Sink for Redis {
             );
             (losses > 0).then(|| Arc::from(text))
         })
+    }
+
+    fn resize(&self, sizes: &SinkPlan) {
+        self.bytes.resize(settings::queue_bytes(sizes));
+        for (counting, _) in &self.countings {
+            let batch = settings::batch_bytes(sizes, self.countings.len());
+            counting.resize(batch);
+        }
     }
 
     fn flush(&self, deadline: Instant) -> BoxFuture<'_, Result<(), SinkError>> {

@@ -73,7 +73,8 @@ impl Http {
         let answer = self.endpoint.call(request, deadline).await;
         let answer = answer.map_err(|error| StageError::from_sink(&self.stage, &error))?;
         if let Some(name) = &self.returning {
-            let value = parse(&answer).map_err(|error| StageError::from_sink(&self.stage, &error))?;
+            let value =
+                parse(&answer).map_err(|error| StageError::from_sink(&self.stage, &error))?;
             event.put_context(name, value)?;
         }
         Ok(Verdict::Continue)

@@ -19,6 +19,7 @@ use crate::{
 fn unavailable(outcome: Result<Reply, SinkError>) -> String {
     match outcome {
         Err(SinkError::Unavailable { reason }) => reason,
+        Err(SinkError::Elsewhere { sink, reason }) => format!("{sink}: {reason}"),
         other => unreachable!("an outage is not poison: {other:?}"),
     }
 }

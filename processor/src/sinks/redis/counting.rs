@@ -2,7 +2,10 @@
 //! Layer: shell
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,6 +37,8 @@ type Seeds = Lookups<Place, Option<Counters>, Arc<SinkError>>;
 /// Counters on the way to one target.
 pub(super) struct Counting {
     pub(super) route: FlushRoute,
+    /// Bytes of one batch now; the limit of the pod may change.
+    batch_bytes: AtomicUsize,
     seeds: Arc<Seeds>,
 }
 
@@ -60,7 +65,20 @@ impl Counting {
             weigh: |_, _| 0,
             load: Box::new(load),
         });
-        Self { route, seeds }
+        Self {
+            batch_bytes: AtomicUsize::new(route.batch_bytes),
+            route,
+            seeds,
+        }
+    }
+
+    /// Bytes of the fields and values of one batch.
+    pub(super) fn batch_bytes(&self) -> usize {
+        self.batch_bytes.load(Relaxed)
+    }
+
+    pub(super) fn resize(&self, batch_bytes: usize) {
+        self.batch_bytes.store(batch_bytes, Relaxed);
     }
 
     /// Adds all amounts, or none: when this record has added them before, or when one of them
@@ -138,10 +156,11 @@ impl Counting {
             .max(1)
     }
 
-    /// The target's failure, told apart from ours.
+    /// The target's failure, told apart from ours: the key waits behind the target.
     fn behind(&self, error: &SinkError) -> SinkError {
-        SinkError::Unavailable {
-            reason: format!("reading the counters of sink {}: {error}", self.route.sink),
+        SinkError::Elsewhere {
+            sink: Arc::clone(&self.route.sink),
+            reason: format!("reading counters: {error}"),
         }
     }
 }

@@ -178,7 +178,7 @@ impl Flushing {
         let route = &self.counting.route;
         let counter = |member: &String| self.common.keyspace.counter(&route.sink, member);
         let keys: Vec<_> = members.iter().map(counter).collect();
-        let bytes = u64::try_from(route.batch_bytes).unwrap_or(u64::MAX);
+        let bytes = u64::try_from(self.counting.batch_bytes()).unwrap_or(u64::MAX);
         let call = Call {
             script: &self.common.server.read,
             keys: &keys,

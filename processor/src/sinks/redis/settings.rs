@@ -3,6 +3,8 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use penstock_sizing::SinkPlan;
+
 use super::keyspace::Keyspace;
 use crate::sinks::flush_target::FlushTarget;
 
@@ -63,6 +65,22 @@ pub struct FlushRoute {
     /// those that were flushed together do not expire together. Far longer than a look-up of its
     /// document takes.
     pub lifetime: Duration,
+}
+
+/// Bytes of effects on their way: what the plan grants beside the batch that is flushed.
+#[must_use]
+pub fn queue_bytes(sizes: &SinkPlan) -> u32 {
+    let bytes = sizes.total.0.saturating_sub(sizes.batch.0).max(1);
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// Bytes of the fields and values of one batch of one of so many routes. They are held as the
+/// server's answer, as values, and as rows: five times their length, measured with
+/// `examples/redis_sink_rate.rs`, is the plan's batch.
+#[must_use]
+pub fn batch_bytes(sizes: &SinkPlan, routes: usize) -> usize {
+    let bytes = usize::try_from(sizes.batch.0 / 5).unwrap_or(usize::MAX);
+    bytes / routes.max(1)
 }
 
 impl RedisServer {

@@ -8,25 +8,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{
-    Client, Method, Response, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
-    redirect::Policy,
-};
-use tokio::sync::Semaphore;
-
 use super::answer::judge;
 use crate::{
+    elastic::{Above, Elastic},
     event::context::MAX_CONTEXT_BYTES,
     sinks::{
         SinkError,
         guard::{Guard, GuardSettings},
     },
 };
+use penstock_sizing::SinkPlan;
+use reqwest::{
+    Client, Method, Response, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
+    redirect::Policy,
+};
 
 /// Names a request that is repeated, so that the endpoint can answer without doing it again
 /// (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Connections that are kept without use; the plan counts four.
+const IDLE_CONNECTIONS: usize = 4;
 
 /// How long a connection is kept without use.
 const IDLE: Duration = Duration::from_secs(60);
@@ -76,13 +79,19 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
 }
 
+/// Bytes of requests on their way: what the plan grants in all, since nothing is gathered.
+#[must_use]
+pub fn queue_bytes(sizes: &SinkPlan) -> u32 {
+    u32::try_from(sizes.total.0).unwrap_or(u32::MAX).max(1)
+}
+
 /// The endpoint of one `http` stage.
 pub struct Endpoint {
     client: Client,
     url: Url,
     settings: EndpointSettings,
     guard: Arc<Guard>,
-    bytes: Semaphore,
+    bytes: Elastic,
 }
 
 impl Endpoint {
@@ -99,7 +108,7 @@ impl Endpoint {
             .redirect(Policy::none())
             .user_agent(concat!("penstock/", env!("CARGO_PKG_VERSION")))
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(settings.guard.concurrency.max(1) as usize)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .tcp_nodelay(true)
             .build()
             .map_err(|error| unavailable(format!("starting the client: {error}")))?;
@@ -107,9 +116,14 @@ impl Endpoint {
             client,
             url,
             guard: Arc::new(Guard::new(settings.guard)),
-            bytes: Semaphore::new(settings.queue_bytes.max(1) as usize),
+            bytes: Elastic::new(settings.queue_bytes.max(1)),
             settings,
         })
+    }
+
+    /// The memory plan has changed.
+    pub fn resize(&self, sizes: &SinkPlan) {
+        self.bytes.resize(queue_bytes(sizes));
     }
 
     /// Its guard, for the status and for parked keys.
@@ -127,10 +141,8 @@ impl Endpoint {
         let headers = request.headers.iter().map(|(_, value)| value.len());
         let weight = REQUEST_BYTES + 2 * (request.body.len() + headers.sum::<usize>());
         let share = u32::try_from(weight).unwrap_or(u32::MAX);
-        let share = share.min(self.settings.queue_bytes.max(1));
         let send = |_deadline| async {
-            let share = self.bytes.acquire_many(share).await;
-            let _share = share.map_err(|_| unavailable("the endpoint is closed".to_owned()))?;
+            let _share = self.bytes.acquire(share, Above::Alone).await;
             self.send(request).await
         };
         self.guard.run(deadline, send).await
@@ -194,7 +206,10 @@ fn bearer(path: &PathBuf) -> Result<HeaderValue, SinkError> {
     let token = token.map_err(|error| unavailable(format!("{}: {error}", path.display())))?;
     let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
     let mut value = value.map_err(|_| {
-        unavailable(format!("{}: a token has no control characters", path.display()))
+        unavailable(format!(
+            "{}: a token has no control characters",
+            path.display()
+        ))
     })?;
     value.set_sensitive(true);
     Ok(value)
