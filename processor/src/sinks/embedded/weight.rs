@@ -28,7 +28,7 @@ pub(super) fn weight(effect: &Effect) -> usize {
                         .sum::<usize>()
             }
             Action::Count { id, amounts, .. } => id.len() + amounts.len() * SLOT,
-            Action::Unique { set, member } => set.len() + member.len(),
+            Action::Unique { set, member, .. } => set.len() + member.len(),
         }
 }
 
