@@ -20,7 +20,6 @@ mod counts;
 mod facts;
 mod group;
 mod schema;
-mod weight;
 mod writer;
 
 use std::{
@@ -37,10 +36,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 pub use self::facts::EmbeddedHealth;
 use self::{
     facts::Facts,
-    weight::weight,
     writer::{File, Job, Limits, Writer},
 };
-use crate::sinks::{Action, Effect, Reply, Sink, SinkError};
+use crate::sinks::{Action, Effect, Reply, Sink, SinkError, weight::weight};
 
 /// Sizes of an embedded sink; from the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
