@@ -50,11 +50,14 @@ pub struct PlanArguments {
 }
 
 /// Arguments of `penstock run`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct RunArguments {
     /// The pipeline object, YAML or JSON.
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
+    /// Where the Secrets that the object names are, each in a folder of its name.
+    #[arg(long, value_name = "DIR", default_value = "/etc/penstock/secrets")]
+    pub secrets: PathBuf,
     /// Where /livez, /readyz, /metrics and /status are served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     pub status_address: SocketAddr,
@@ -64,6 +67,9 @@ pub struct RunArguments {
     /// Broker addresses instead of the object's, comma-separated.
     #[arg(long, value_name = "SERVERS")]
     pub bootstrap_servers: Option<String>,
+    /// A file, which must exist, that says what was being read should the process be killed.
+    #[arg(long, value_name = "FILE")]
+    pub termination_log: Option<PathBuf>,
 }
 
 /// Arguments of `penstock demo`.

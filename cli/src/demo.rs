@@ -9,7 +9,6 @@ pub mod audit;
 pub mod bits;
 pub mod broker;
 pub mod calendar;
-pub mod cgroup;
 pub mod child;
 pub mod commits;
 pub mod conduct;

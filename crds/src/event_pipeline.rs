@@ -5,6 +5,9 @@
 //! [`ValidatedPipeline`](crate::pipeline::ValidatedPipeline) and reports every fault.
 
 mod delivery;
+mod fleet;
+mod security;
+mod sink;
 mod source;
 mod stage;
 
@@ -13,16 +16,20 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     delivery::{
-        BackoffSpec, DrainSpec, EmbeddedSpec, FailureSpec, MemorySpec, OverridesSpec, QuantityText,
-        ResourceList, ResourcesSpec, SinkSpec, WeightsSpec,
+        BackoffSpec, DrainSpec, FailureSpec, MemorySpec, OverridesSpec, QuantityText, ResourceList,
+        ResourcesSpec, WeightsSpec,
     },
+    fleet::{AutoscalingSpec, DisruptionBudgetSpec, PodSpec, RolloutSpec, TolerationSpec},
+    security::{AuthSpec, ClientCertificateSpec, SecretKeyRef, SecretRef, SinkTlsSpec, TlsSpec},
+    sink::{ElasticsearchSpec, EmbeddedSpec, MongodbSpec, RedisSpec, SinkSpec},
     source::{ClientSpec, FactsSpec, KeySpec, NullKeysSpec, SourceSpec, StartSpec, TopicSpec},
     stage::{
-        AmountSpec, ChangeSpec, CountSpec, CustomSpec, FilterSpec, HeaderSpec, IndexSpec,
-        ProduceSpec, SetFieldSpec, SetSpec, StageSpec, UniqueSpec, UpsertSpec,
+        AmountSpec, ArchiveSpec, ChangeSpec, CountSpec, CustomSpec, FilterSpec, FlushSpec,
+        HeaderSpec, HttpHeaderSpec, HttpSpec, IndexSpec, ProduceSpec, SetFieldSpec, SetSpec,
+        StageSpec, UniqueSpec, UpsertSpec,
     },
 };
-use crate::pipeline::Ordering;
+use crate::pipeline::{Ordering, State};
 
 /// `apiVersion` of the object.
 pub const API_VERSION: &str = "penstock.dev/v1alpha1";
@@ -60,6 +67,10 @@ pub struct Metadata {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PipelineSpec {
+    /// Running, Paused (keeps its place in the group, admits nothing) or Drained (finishes,
+    /// commits, and goes to zero pods). Running when absent.
+    #[serde(default, skip_serializing_if = "State::is_running")]
+    pub state: State,
     /// Where records come from.
     pub source: SourceSpec,
     /// What is kept in order. PerKey when absent.
@@ -83,4 +94,24 @@ pub struct PipelineSpec {
     /// How a pod stops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<DrainSpec>,
+    /// Number of pods; whoever autoscaling.mode names writes it. 1 when nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 1000))]
+    pub replicas: Option<u32>,
+    /// Who decides about the number of pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<AutoscalingSpec>,
+    /// How pods are replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutSpec>,
+    /// How many pods a node drain may take at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disruption_budget: Option<DisruptionBudgetSpec>,
+    /// What may be said about the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodSpec>,
+    /// Image with the user's own stages; must begin with a prefix that the operator allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
 }

@@ -15,6 +15,12 @@ mod validate;
 pub mod fault;
 pub mod pipeline;
 
+pub mod custom_resource;
+pub mod change;
+pub mod status;
+pub mod processor_status;
+pub mod scout;
+
 pub mod civil;
 pub mod expression;
 pub mod index_pattern;

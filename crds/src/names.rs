@@ -133,6 +133,59 @@ restricted! {
     BootstrapServer, "bootstrap server", 260, "host:port with a port of 1 to 65535, such as kafka:9092", is_address
 }
 
+restricted! {
+    /// A `host:port` of a sink.
+    Address, "address", 260, "host:port with a port of 1 to 65535, such as redis:6379", is_address
+}
+restricted! {
+    /// Where an HTTP API begins: scheme, host, port and path.
+    BaseUrl, "base URL", 2048, "http:// or https://, a host, and a port and path where needed, without user, query and fragment, such as https://search:9200", is_base_url
+}
+restricted! {
+    /// What an HTTP request is sent to.
+    EndpointUrl, "URL", 2048, "http:// or https://, a host, and a port, path and query where needed, without user and fragment, such as https://hooks:8443/leads", is_endpoint
+}
+restricted! {
+    /// A Secret of the pipeline's namespace: a DNS-1123 subdomain.
+    SecretName, "name of a Secret", 253, "1 to 253 of a-z 0-9 - ., each part between dots starting and ending with a letter or digit", is_subdomain
+}
+restricted! {
+    /// A key of a Secret, which is the name of the mounted file.
+    SecretKey, "key of a Secret", 253, "1 to 253 of a-z A-Z 0-9 . _ -, not starting with a dot", is_secret_key
+}
+restricted! {
+    /// A `MongoDB` database.
+    DatabaseName, "database name", 63, "1 to 63 of a-z A-Z 0-9 _ -", is_database
+}
+restricted! {
+    /// A `MongoDB` replica set.
+    ReplicaSetName, "replica set", 100, "1 to 100 of a-z A-Z 0-9 . _ -", is_plain
+}
+restricted! {
+    /// A header of an HTTP request.
+    HttpHeaderName, "name of an HTTP header", 100, "1 to 100 of a-z A-Z 0-9 -", is_http_header
+}
+restricted! {
+    /// A container image with its tag or digest.
+    ImageName, "image", 512, "registry, path and tag or digest, such as shop/stages:1.2", is_image
+}
+restricted! {
+    /// What the user changes to have every pod replaced.
+    RestartToken, "restart token", 64, "1 to 64 of a-z A-Z 0-9 . : _ -, such as a time", is_token
+}
+restricted! {
+    /// A priority class: a DNS-1123 subdomain.
+    PriorityClassName, "priority class", 253, "1 to 253 of a-z 0-9 - ., each part between dots starting and ending with a letter or digit", is_subdomain
+}
+restricted! {
+    /// Key of a label, an annotation or a taint: `[prefix/]name`.
+    MetadataKey, "key", 317, "an optional DNS prefix and /, then 1 to 63 of a-z A-Z 0-9 . _ -, starting and ending with a letter or digit", is_metadata_key
+}
+restricted! {
+    /// Value of a label that is not empty.
+    LabelValue, "label value", 63, "empty or 1 to 63 of a-z A-Z 0-9 . _ -, starting and ending with a letter or digit", is_qualified
+}
+
 fn is_label(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
@@ -176,4 +229,65 @@ fn is_address(text: &str) -> bool {
         None => !host.is_empty() && is_plain(host),
     };
     digits && legal_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn is_subdomain(text: &str) -> bool {
+    text.split('.')
+        .all(|part| !part.is_empty() && is_label(part))
+}
+
+fn is_secret_key(text: &str) -> bool {
+    is_plain(text) && !text.starts_with('.')
+}
+
+fn is_database(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+}
+
+fn is_http_header(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+fn is_token(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".:-_".contains(c))
+}
+
+fn is_image(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || "-_./:@+".contains(c);
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    text.chars().all(inner) && ends(text.chars().next()) && ends(text.chars().next_back())
+}
+
+fn is_qualified(text: &str) -> bool {
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    is_plain(text) && ends(text.chars().next()) && ends(text.chars().next_back())
+}
+
+fn is_metadata_key(text: &str) -> bool {
+    let (prefix, name) = text.split_once('/').unwrap_or(("prefix", text));
+    is_subdomain(prefix) && prefix.len() <= 253 && name.len() <= 63 && is_qualified(name)
+}
+
+fn is_base_url(text: &str) -> bool {
+    is_endpoint(text) && !text.contains('?')
+}
+
+fn is_endpoint(text: &str) -> bool {
+    let schemes = ["http://", "https://"];
+    let Some(rest) = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)) else {
+        return false;
+    };
+    let graphic = rest.chars().all(|c| c.is_ascii_graphic()) && !rest.contains('#');
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let port = authority
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| !port.ends_with(']'));
+    let address = if port {
+        authority.to_owned()
+    } else {
+        format!("{authority}:1")
+    };
+    graphic && is_address(&address)
 }

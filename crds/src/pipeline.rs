@@ -1,23 +1,32 @@
 //! The validated pipeline: the only form that processor, operator and command line read.
 //! Layer: core
 
+mod body;
+mod fleet;
+mod security;
 mod sink;
 mod source;
 mod stage;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 pub use self::{
-    sink::{Sink, SinkBody, SinkId, SinkKind},
-    source::{ClientTuning, Codec, Facts, GroupProtocol, KeySource, NullKeys, Source, Start},
-    stage::{
-        Amount, Change, CountStage, CustomStage, FilterStage, Guard, IndexStage, Mode, Operator,
-        ProduceStage, ProducedHeader, SetField, SetStage, Stage, StageBody, StageKind, UniqueStage,
-        UpsertStage, Window,
+    body::{
+        Amount, Change, CountStage, CustomStage, FilterStage, Flush, Guard, HttpMethod, HttpStage,
+        IndexStage, Operator, ProduceStage, ProducedHeader, RequestHeader, SetField, SetStage,
+        UniqueStage, UpsertStage, Window,
     },
+    fleet::{
+        Autoscaling, Fleet, PodOptions, ScalingMode, State, TaintEffect, Toleration,
+        TolerationOperator, TopologySpread,
+    },
+    security::{Auth, Mechanism, SecretFile, SinkTls, Tls},
+    sink::{ElasticsearchSink, MongodbSink, RedisSink, Sink, SinkBody, SinkId, SinkKind},
+    source::{ClientTuning, Codec, Facts, GroupProtocol, KeySource, NullKeys, Source, Start},
+    stage::{Mode, Stage, StageBody, StageKind},
 };
 use crate::{
-    names::{Namespace, PipelineName, TopicName},
+    names::{Namespace, PipelineName, SecretName, TopicName},
     quantity::{Cpu, Quantity},
 };
 
@@ -29,6 +38,8 @@ pub struct ValidatedPipeline {
     pub name: PipelineName,
     /// `metadata.namespace`; `default` when the object does not say.
     pub namespace: Namespace,
+    /// What the fleet is asked to do.
+    pub state: State,
     /// Where records come from.
     pub source: Source,
     /// What is kept in order.
@@ -45,6 +56,8 @@ pub struct ValidatedPipeline {
     pub failure: Failure,
     /// Longest time from SIGTERM to the last commit.
     pub drain_timeout: Duration,
+    /// What the operator makes of it.
+    pub fleet: Fleet,
 }
 
 impl ValidatedPipeline {
@@ -58,6 +71,23 @@ impl ValidatedPipeline {
     #[must_use]
     pub fn reads_body(&self) -> bool {
         self.stages.iter().any(Stage::reads_body)
+    }
+
+    /// The Secrets that a processor needs as files, each once.
+    #[must_use]
+    pub fn secrets(&self) -> BTreeSet<&SecretName> {
+        let tls = self.source.tls.iter();
+        let authority = tls.clone().flat_map(|tls| &tls.authority);
+        let source = authority
+            .map(|file| &file.secret)
+            .chain(tls.flat_map(|tls| &tls.client_certificate))
+            .chain(self.source.auth.iter().map(|auth| &auth.secret));
+        let sinks = self.sinks.iter().flat_map(|sink| sink.body.secrets());
+        let stages = self.stages.iter().filter_map(|stage| match &stage.body {
+            StageBody::Http(http) => http.secret.as_ref(),
+            _ => None,
+        });
+        source.chain(sinks).chain(stages).collect()
     }
 
     /// Whether a producer is needed: for a `produce` stage or for dead letters.

@@ -22,6 +22,6 @@ pub fn settings() -> &'static Value {
     SCHEMA.get_or_init(generate::<ProcessorSettings>)
 }
 
-fn generate<T: JsonSchema>() -> Value {
+pub(crate) fn generate<T: JsonSchema>() -> Value {
     schemars::schema_for!(T).to_value()
 }

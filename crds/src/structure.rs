@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
 
     fn object(&mut self, schema: &'a Value, path: &str, fields: &mut Map<String, Value>) {
         let Some(known) = properties(schema) else {
-            return;
+            return self.map(schema, path, fields);
         };
         if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
             self.unknown(known, path, fields);
@@ -147,6 +147,21 @@ impl<'a> Walk<'a> {
             }
         }
         fields.retain(|_, value| !value.is_null());
+    }
+
+    /// Free keys, such as labels.
+    fn map(&mut self, schema: &'a Value, path: &str, fields: &mut Map<String, Value>) {
+        let most = schema.get("maxProperties").and_then(Value::as_u64);
+        let count = fields.len() as u64;
+        if let Some(most) = most.filter(|most| count > *most) {
+            self.faults
+                .add(path, format!("{count} entries: at most {most} are legal"));
+        }
+        if let Some(value) = schema.get("additionalProperties") {
+            for (key, own) in fields.iter_mut() {
+                self.node(value, &below(path, key), own);
+            }
+        }
     }
 
     fn unknown(&mut self, known: &Map<String, Value>, path: &str, fields: &mut Map<String, Value>) {

@@ -5,6 +5,8 @@
 //! shape is judged on its own: a fault in one stage hides none in another.
 
 mod delivery;
+mod fleet;
+mod security;
 mod sinks;
 mod source;
 mod stage;
@@ -24,6 +26,9 @@ use crate::{
     schema, structure,
 };
 
+/// Longest time from SIGTERM to the last commit when the object names none.
+const DRAIN_SECONDS: u32 = 60;
+
 /// Checks the object's tree; `None` when something was wrong, which is then among the faults.
 pub(crate) fn object(tree: &mut Value, faults: &mut Collector) -> Option<ValidatedPipeline> {
     let declared = shape(schema::object(), tree, faults);
@@ -40,9 +45,8 @@ pub(crate) fn object(tree: &mut Value, faults: &mut Collector) -> Option<Validat
 
 /// Compares a tree that has a `spec` with its schema; answers which sinks it declares.
 pub(crate) fn shape(schema: &Value, tree: &mut Value, faults: &mut Collector) -> Declared {
-    let declared = Declared::take(tree.pointer_mut("/spec/sinks"), faults);
     structure::check(schema, "", tree, faults);
-    declared
+    Declared::read(tree.pointer("/spec/sinks"))
 }
 
 /// Checks `spec`, whose shape was compared with the schema before.
@@ -70,11 +74,15 @@ pub(crate) fn spec(
         ordering: ordering.unwrap_or_default(),
     };
     let stages = stages::check(spec.get("stages"), &surroundings, faults);
-    let drain: DrainSpec = part(spec.get("drain"))?;
+    let drain: Option<DrainSpec> = part(spec.get("drain"));
+    let drain = drain.map(|own| own.timeout_seconds.unwrap_or(DRAIN_SECONDS));
+    let state = part(spec.get("state"));
+    let fleet = fleet::check(spec, declared, drain, faults);
     let (name, namespace) = identity?;
     Some(ValidatedPipeline {
         name,
         namespace,
+        state: state?,
         source: source?,
         ordering: ordering?,
         resources: resources?,
@@ -82,7 +90,8 @@ pub(crate) fn spec(
         stages: stages?,
         sinks: sinks?,
         failure: failure?,
-        drain_timeout: Duration::from_secs(drain.timeout_seconds.unwrap_or(60).into()),
+        drain_timeout: Duration::from_secs(drain?.into()),
+        fleet: fleet?,
     })
 }
 

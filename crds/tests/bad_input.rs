@@ -68,7 +68,7 @@ fn all_faults_of_a_file_are_reported_at_once() {
         &expect![[r#"
             metadata.name (line 6): "Storefront" is not a pipeline name: 1 to 40 of a-z 0-9 -, starting and ending with a letter or digit
             spec.source.topics (line 10): 0 entries: 1 to 64 are legal
-            spec.source.kee (line 12): unknown field: legal are bootstrapServers, client, consumerGroup, facts, generation, groupProtocol, key, maxMessageBytes, nullKeys, start, topics
+            spec.source.kee (line 12): unknown field: legal are auth, bootstrapServers, client, consumerGroup, facts, generation, groupProtocol, key, maxMessageBytes, nullKeys, start, tls, topics
             spec.resources.limits.memory (line 26): "256MB" is not a quantity: a number and one of Ki Mi Gi Ti Pi Ei k M G T P E m u n or an exponent such as e6
             spec.stages[0].index.id (line 32): "evnt.id" names the unknown variable evnt: legal are event, record and context
             spec.stages[2].upsert.sink (line 41): "stor" is no sink: legal for upsert: store

@@ -26,6 +26,29 @@ pub(crate) enum BuildError {
 
 /// Builds `penstock` (nothing happens when it is up to date).
 pub(crate) fn penstock() -> Result<Program, BuildError> {
+    build(&[])?;
+    given(&built()?)
+}
+
+/// Builds `penstock` with the C library's allocator and puts it beside the other one.
+pub(crate) fn penstock_glibc() -> Result<Program, BuildError> {
+    build(&["--no-default-features"])?;
+    let (built, kept) = (built()?, scratch()?.join("penstock-glibc"));
+    let copied = scratch().and_then(|folder| {
+        let copy = std::fs::create_dir_all(folder).and_then(|()| std::fs::copy(&built, &kept));
+        copy.map_err(|source| BuildError::Missing {
+            path: built,
+            source,
+        })
+    });
+    copied.and_then(|_| given(&kept))
+}
+
+fn built() -> Result<PathBuf, BuildError> {
+    Ok(target()?.join("release").join("penstock"))
+}
+
+fn build(more: &[&str]) -> Result<(), BuildError> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args([
@@ -37,6 +60,7 @@ pub(crate) fn penstock() -> Result<Program, BuildError> {
             "--bin",
             "penstock",
         ])
+        .args(more)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdout(Stdio::null())
         .status()
@@ -44,7 +68,7 @@ pub(crate) fn penstock() -> Result<Program, BuildError> {
     if !status.success() {
         return Err(BuildError::Failed);
     }
-    given(&target()?.join("release").join("penstock"))
+    Ok(())
 }
 
 /// A processor that was built elsewhere.

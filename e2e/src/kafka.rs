@@ -18,11 +18,18 @@ use crate::{
     wait::{self, Waited},
 };
 
+mod certificates;
 mod install;
+
+pub(crate) use certificates::Certificates;
 
 const SETTINGS: &str = include_str!("../kafka/server.properties");
 const LOGGING: &str = include_str!("../kafka/log4j2.properties");
 const HEAP: [&str; 3] = ["-Xms512m", "-Xmx512m", "-XX:+UseG1GC"];
+/// The one user of the listener that asks.
+pub(crate) const USER: &str = "penstock";
+/// Their password.
+pub(crate) const PASSWORD: &str = "a-password-for-tests";
 const START: Duration = Duration::from_secs(90);
 
 /// Why there is no broker.
@@ -50,12 +57,15 @@ pub(crate) enum BrokerError {
 /// A broker for the scenarios.
 pub(crate) struct Broker {
     bootstrap: String,
+    authenticated: String,
+    encrypted: String,
     own: Option<Own>,
 }
 
 /// What ends with us; the process before its folder.
 struct Own {
     process: Guarded,
+    certificates: Certificates,
     _folder: TempDir,
 }
 
@@ -64,16 +74,25 @@ impl Broker {
     pub(crate) fn given(bootstrap: &str) -> Self {
         Self {
             bootstrap: bootstrap.to_owned(),
+            authenticated: String::new(),
+            encrypted: String::new(),
             own: None,
         }
     }
 
     /// Installs if needed, formats a fresh folder, starts and waits until the port answers.
     pub(crate) fn start() -> Result<Self, BrokerError> {
+        Self::start_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same on another address of this host.
+    pub(crate) fn start_at(address: Ipv4Addr) -> Result<Self, BrokerError> {
         let libraries = install::libraries()?;
         let folder = TempDir::with_prefix("penstock-e2e-kafka-").map_err(prepare("temp folder"))?;
-        let (port, controller) = free_ports().map_err(prepare("free ports"))?;
-        write_settings(folder.path(), port, controller).map_err(prepare("settings"))?;
+        let ports = free_ports(address).map_err(prepare("free ports"))?;
+        let certificates = Certificates::make(folder.path().join("certificates"), address)
+            .map_err(prepare("certificates (openssl is needed)"))?;
+        write_settings(folder.path(), address, ports).map_err(prepare("settings"))?;
         format(&libraries, folder.path())?;
         let mut run = child::command("java");
         run.args(HEAP)
@@ -87,11 +106,14 @@ impl Broker {
         let process = Guarded::spawn("kafka", run.current_dir(folder.path()), &log)?;
         let mut own = Own {
             process,
+            certificates,
             _folder: folder,
         };
-        own.await_port(port)?;
+        own.await_port(address, ports.clients)?;
         Ok(Self {
-            bootstrap: format!("127.0.0.1:{port}"),
+            bootstrap: format!("{address}:{}", ports.clients),
+            authenticated: format!("{address}:{}", ports.authenticated),
+            encrypted: format!("{address}:{}", ports.encrypted),
             own: Some(own),
         })
     }
@@ -99,6 +121,21 @@ impl Broker {
     /// `host:port` for clients.
     pub(crate) fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    /// `host:port` where clients must say who they are: [`USER`] with [`PASSWORD`], SCRAM-SHA-512.
+    pub(crate) fn authenticated(&self) -> &str {
+        &self.authenticated
+    }
+
+    /// `host:port` of TLS where clients show a certificate from [`Broker::certificates`].
+    pub(crate) fn encrypted(&self) -> &str {
+        &self.encrypted
+    }
+
+    /// What its TLS listener shows and trusts.
+    pub(crate) fn certificates(&self) -> Result<&Certificates, BrokerError> {
+        Ok(&self.own()?.certificates)
     }
 
     /// Stops the broker's process as a whole, as a host under pressure does, without ending it.
@@ -131,15 +168,13 @@ impl Drop for Broker {
 }
 
 impl Own {
-    fn await_port(&mut self, port: u16) -> Result<(), BrokerError> {
+    fn await_port(&mut self, address: Ipv4Addr, port: u16) -> Result<(), BrokerError> {
         let pause = Duration::from_millis(100);
         let answered = wait::until(START, pause, || -> Result<_, BrokerError> {
             if self.process.exited()?.is_some() {
                 return Ok(Some(false));
             }
-            Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-                .is_ok()
-                .then_some(true))
+            Ok(TcpStream::connect((address, port)).is_ok().then_some(true))
         })?;
         match answered {
             Waited::Met(true) => Ok(()),
@@ -154,18 +189,40 @@ fn prepare(what: &'static str) -> impl FnOnce(io::Error) -> BrokerError {
     move |source| BrokerError::Prepare { what, source }
 }
 
-/// Two ports that were free a moment ago; held together so that they differ.
-fn free_ports() -> io::Result<(u16, u16)> {
-    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let second = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+/// Ports that were free a moment ago; held together so that they differ.
+#[derive(Clone, Copy)]
+struct Ports {
+    clients: u16,
+    authenticated: u16,
+    encrypted: u16,
+    controller: u16,
 }
 
-fn write_settings(folder: &Path, port: u16, controller: u16) -> io::Result<()> {
+fn free_ports(address: Ipv4Addr) -> io::Result<Ports> {
+    let clients = TcpListener::bind((address, 0))?;
+    let authenticated = TcpListener::bind((address, 0))?;
+    let encrypted = TcpListener::bind((address, 0))?;
+    let controller = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(Ports {
+        clients: clients.local_addr()?.port(),
+        authenticated: authenticated.local_addr()?.port(),
+        encrypted: encrypted.local_addr()?.port(),
+        controller: controller.local_addr()?.port(),
+    })
+}
+
+fn write_settings(folder: &Path, address: Ipv4Addr, ports: Ports) -> io::Result<()> {
     let data = folder.join("data");
     let text = SETTINGS
-        .replace("${PORT}", &port.to_string())
-        .replace("${CONTROLLER_PORT}", &controller.to_string())
+        .replace("${ADDRESS}", &address.to_string())
+        .replace("${PORT}", &ports.clients.to_string())
+        .replace("${AUTHENTICATED_PORT}", &ports.authenticated.to_string())
+        .replace("${ENCRYPTED_PORT}", &ports.encrypted.to_string())
+        .replace(
+            "${CERTIFICATES}",
+            &folder.join("certificates").display().to_string(),
+        )
+        .replace("${CONTROLLER_PORT}", &ports.controller.to_string())
         .replace("${DATA}", &data.display().to_string());
     fs::write(folder.join("server.properties"), text)?;
     fs::write(folder.join("log4j2.properties"), LOGGING)
@@ -192,6 +249,8 @@ fn format(libraries: &Path, folder: &Path) -> Result<(), BrokerError> {
             "-c",
         ])
         .arg(settings)
+        .arg("--add-scram")
+        .arg(format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]"))
         .stdin(Stdio::null())
         .output()
         .map_err(prepare("storage tool"))?;

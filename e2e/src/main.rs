@@ -11,13 +11,16 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod build;
+mod charts;
 mod child;
+mod cluster;
 mod fake;
 mod feed;
 mod fleet;
 mod interrupt;
 mod kafka;
 mod ledger;
+mod memory;
 mod names;
 mod observe;
 mod oracle;
@@ -48,11 +51,20 @@ struct Arguments {
 enum Command {
     /// Runs the scenarios on a real Apache Kafka, brought up here unless one is given.
     Broker(BrokerArguments),
+    /// Holds the processor to its memory limit, in cgroups of exactly that limit.
+    Memory(memory::MemoryArguments),
+    /// Runs the scenarios on a kind cluster, with the charts installed, brought up here.
+    Cluster(cluster::ClusterArguments),
+    /// Lints and renders the charts, and holds the plain manifests to them.
+    Charts(charts::ChartsArguments),
     /// Shows that the scenarios catch broken processors and pass a right one.
     SelfTest(SelfTestArguments),
     /// A processor of a few lines, right or broken on purpose; driven by `self-test`.
     #[command(hide = true)]
     FakeProcessor(fake::FakeArguments),
+    /// A consumer with the client's stock settings; a control arm of `memory`.
+    #[command(hide = true)]
+    StockConsumer(memory::StockArguments),
 }
 
 #[derive(clap::Args)]
@@ -109,7 +121,15 @@ enum RunError {
     #[error(transparent)]
     Interrupted(#[from] interrupt::Interrupted),
     #[error(transparent)]
+    Cluster(#[from] cluster::ClusterError),
+    #[error(transparent)]
+    Charts(#[from] charts::ChartsError),
+    #[error(transparent)]
     Fake(#[from] fake::FakeError),
+    #[error(transparent)]
+    Memory(#[from] memory::MemoryError),
+    #[error(transparent)]
+    Stock(#[from] memory::StockError),
     #[error("write to standard output")]
     Output(#[from] io::Error),
 }
@@ -118,7 +138,13 @@ fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let done = match command {
         Command::FakeProcessor(arguments) => fake::run(&arguments).map_err(RunError::from),
+        Command::StockConsumer(arguments) => memory::stock_consumer(&arguments)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(RunError::from),
+        Command::Memory(arguments) => memory::run(&arguments),
         Command::Broker(arguments) => broker(&arguments),
+        Command::Cluster(arguments) => cluster::run(&arguments).map_err(RunError::from),
+        Command::Charts(arguments) => charts::run(&arguments).map_err(RunError::from),
         Command::SelfTest(arguments) => self_test(&arguments),
     };
     done.unwrap_or_else(|error| {

@@ -45,16 +45,31 @@ pub(crate) enum TopicError {
 
 /// Creates the three topics.
 pub(crate) fn create(bootstrap: &str, names: &Names, partitions: u32) -> Result<(), TopicError> {
+    let counts = [
+        (names.input.as_str(), partitions),
+        (names.output.as_str(), 1),
+        (names.dead.as_str(), 1),
+    ];
+    create_all(bootstrap, &counts, &[])
+}
+
+/// Creates topics of so many partitions, with settings of their own.
+pub(crate) fn create_all(
+    bootstrap: &str,
+    counts: &[(&str, u32)],
+    settings: &[(&str, &str)],
+) -> Result<(), TopicError> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap);
     let admin: AdminClient<DefaultClientContext> = config.create().map_err(client("admin"))?;
-    let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
-    let counts = [
-        (&names.input, partitions),
-        (&names.output, 1),
-        (&names.dead, 1),
-    ];
-    let topics = counts.map(|(name, count)| NewTopic::new(name, count, TopicReplication::Fixed(1)));
+    let topic = |&(name, partitions)| {
+        let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        settings
+            .iter()
+            .fold(topic, |topic, (name, value)| topic.set(name, value))
+    };
+    let topics: Vec<_> = counts.iter().map(topic).collect();
     let options = AdminOptions::new().operation_timeout(Some(ANSWER));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

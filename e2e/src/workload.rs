@@ -84,7 +84,7 @@ impl Event {
 }
 
 /// SplitMix64's finalizer: every bit of the result depends on every bit of the input.
-fn mix(input: u64) -> u64 {
+pub(crate) fn mix(input: u64) -> u64 {
     let a = input.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let b = (a ^ (a >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let c = (b ^ (b >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,20 +1,34 @@
 //! Facts of source, dispatcher and sinks in the words of the status.
 //! Layer: core
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use penstock_sizing::{Plan, record_charge};
+use penstock_crds::pipeline::State;
+use penstock_sizing::{Bytes, Plan, Pool, record_charge};
 
 use crate::{
-    dispatch::pool::{PartitionFacts, PodFacts},
+    control::{Control, InForce, Standing},
+    dispatch::pool::{Gate, PartitionFacts, PodFacts},
+    governor::Zone,
+    law::Law,
+    notices,
     record::TopicPartition,
-    sinks::guard::{GuardHealth, breaker::State},
+    sinks::guard::{GuardHealth, breaker},
     source::{
-        facts::{Gear, SourceFacts},
+        facts::{Gear, SourceFacts, Unreadable},
         intake::HeldReason,
     },
-    status::{GearStatus, PartitionStatus, PlanStatus, SinkStatus, SourceStatus},
+    status::{
+        ControlStatus, GearStatus, MemoryPart, MemoryStatus, PartitionStatus, PlanStatus,
+        SinkStatus, SourceStatus, StuckStatus,
+    },
 };
+
+/// An unreadable batch that was not met again for so long is behind.
+const STUCK: Duration = Duration::from_secs(10);
 
 /// What partitions and gears are told from.
 #[derive(Clone, Copy)]
@@ -27,6 +41,8 @@ pub struct Sources<'a> {
     pub source: &'a SourceFacts,
     /// Mean time that the inline stages take for a record, microseconds; 0 when unknown.
     pub service_micros: u64,
+    /// Why no partition admits anything; `None` while all gates are open.
+    pub closed: Option<&'static str>,
 }
 
 impl Sources<'_> {
@@ -67,8 +83,8 @@ impl Sources<'_> {
             bytes: engine.bytes,
             lag_records: unfinished,
             lag_seconds: self.lag_seconds(unfinished),
-            gear: number(source.gear),
-            gear_reason: reason(source.gear).map(str::to_owned),
+            gear: self.number(source.gear),
+            gear_reason: self.reason(source.gear).map(str::to_owned),
             hottest_key_permille: permille,
             ceiling_per_second: ceiling(permille, self.service_micros),
         }
@@ -86,7 +102,7 @@ impl Sources<'_> {
     #[must_use]
     pub fn gears(&self) -> Vec<GearStatus> {
         let name = |gear| match gear {
-            Gear::Open => None,
+            Gear::Open => self.closed.map(|_| "held"),
             Gear::Held(_) => Some("held"),
             Gear::Paused => Some("paused"),
             Gear::Draining => Some("draining"),
@@ -101,7 +117,7 @@ impl Sources<'_> {
                         self.topic(facts.partition),
                         facts.partition.partition
                     ),
-                    reason: reason(facts.gear)?.to_owned(),
+                    reason: self.reason(facts.gear)?.to_owned(),
                 })
             })
             .collect()
@@ -123,11 +139,25 @@ impl Sources<'_> {
             faults: ours.iter().sum::<u64>() + faults.unreadable + faults.refused,
             rebuilds: faults.rebuilds,
             commit_failures: faults.commits,
+            stuck: self.source.unreadable.and_then(|at| self.stuck(at, now)),
+            trouble: self.source.trouble.as_deref().map(str::to_owned),
             seconds_since_commit: self
                 .source
                 .last_commit
                 .map(|at| now.saturating_duration_since(at).as_secs()),
         }
+    }
+
+    /// A batch that the client cannot read is tried twice a second for ever: while that goes on the
+    /// partition stands still.
+    fn stuck(&self, unreadable: Unreadable, now: Instant) -> Option<StuckStatus> {
+        let recent = now.saturating_duration_since(unreadable.seen) < STUCK;
+        recent.then(|| StuckStatus {
+            topic: self.topic(unreadable.position.partition),
+            partition: unreadable.position.partition.partition,
+            offset: unreadable.position.offset,
+            reason: format!("{:?}", unreadable.code),
+        })
     }
 
     /// Numbers of the plan.
@@ -138,6 +168,28 @@ impl Sources<'_> {
             workers: self.plan.runtime.workers,
             detached_workers: self.plan.runtime.detached_workers,
             dispatcher_bytes: self.plan.dispatch.bytes.0,
+        }
+    }
+
+    fn number(&self, gear: Gear) -> u8 {
+        match gear {
+            Gear::Open => u8::from(self.closed.is_some()),
+            Gear::Held(_) | Gear::Draining => 1,
+            Gear::Paused => 2,
+        }
+    }
+
+    fn reason(&self, gear: Gear) -> Option<&'static str> {
+        match gear {
+            Gear::Open => self.closed,
+            Gear::Held(held) => Some(match held.reason {
+                // Opened since the source looked.
+                HeldReason::GateClosed => self.closed.unwrap_or("a gate was closed"),
+                HeldReason::PodFull => "the pod's bytes are used up",
+                HeldReason::PartitionFull => "the partition's records, bytes or window are used up",
+            }),
+            Gear::Paused => Some("over its share while other partitions wait"),
+            Gear::Draining => Some("a revoke waits for running records"),
         }
     }
 
@@ -166,15 +218,97 @@ pub fn settled(engines: &[PartitionFacts]) -> bool {
     lanes.all(|lane| lane.ready == 0 && lane.running == 0)
 }
 
+/// The ledger against the plan. `held` are the bytes of a pool, where they are counted.
+#[must_use]
+pub fn memory(
+    law: &Law,
+    held: impl Fn(Pool) -> Option<u64>,
+    working_set: Option<Bytes>,
+    (zone, activations): (Zone, u64),
+) -> MemoryStatus {
+    let plan = law.plan();
+    let part = |pool: Pool| MemoryPart {
+        name: pool.name().to_owned(),
+        planned_bytes: plan.pools[pool].0,
+        held_bytes: held(pool),
+    };
+    // Pools that nobody counts are taken as planned: that is what their owners may hold.
+    let ledger = Pool::ALL.map(|pool| held(pool).unwrap_or(plan.pools[pool].0));
+    let explained = plan.explained(Bytes(ledger.iter().sum()));
+    MemoryStatus {
+        limit_bytes: plan.limit.0,
+        limit_source: law.agreement().to_string(),
+        limit_changes: law.changes(),
+        working_set_bytes: working_set.map(|bytes| bytes.0),
+        model_error_bytes: working_set.map(|bytes| signed(bytes) - signed(explained)),
+        plan_peak_bytes: plan.peak().0,
+        parts: Pool::ALL.map(part).into(),
+        governor_activations: activations,
+        notices: notices::notices(law, zone),
+    }
+}
+
+fn signed(bytes: Bytes) -> i64 {
+    i64::try_from(bytes.0).unwrap_or(i64::MAX)
+}
+
+/// Why no partition admits anything, from the bits of the closed gates.
+#[must_use]
+pub fn closed(gates: u8, state: State) -> Option<&'static str> {
+    let has = |gate: Gate| gates & gate as u8 != 0;
+    if has(Gate::Shutdown) {
+        return Some("the process is ending");
+    }
+    if has(Gate::Memory) {
+        return Some("the governor is short of memory");
+    }
+    has(Gate::Operator).then_some(match state {
+        State::Paused => "the object's state is Paused",
+        State::Drained => "the object's state is Drained",
+        // Opened since the bits were read.
+        State::Running => "the object's state was not Running",
+    })
+}
+
+/// What is told of the settings file and the state in force; whether it is settled says
+/// [`at_rest`].
+#[must_use]
+pub fn control(control: &Control) -> ControlStatus {
+    let InForce { state, .. } = control.in_force();
+    ControlStatus {
+        state,
+        settled: false,
+        restart_needed: *control.standing() == Standing::RestartNeeded,
+        fault: match control.standing() {
+            Standing::Refused(fault) => Some(fault.clone()),
+            Standing::Followed | Standing::RestartNeeded => None,
+        },
+    }
+}
+
+/// Whether everything that was ever admitted is finished and covered by an acknowledged commit,
+/// and nothing more can come. An admission that had begun when the gate was closed is over once
+/// the source has turned since.
+#[must_use]
+pub fn at_rest(
+    in_force: InForce,
+    source: &SourceFacts,
+    engines: &[PartitionFacts],
+    pod: &PodFacts,
+) -> bool {
+    let closed = in_force.state != State::Running && source.last_turn > in_force.since;
+    closed && pod.records == 0 && engines.iter().all(|e| e.engine.window == 0)
+}
+
 /// Every sink.
 #[must_use]
 pub fn sinks(health: &[(Arc<str>, GuardHealth)]) -> Vec<SinkStatus> {
     let sink = |(name, health): &(Arc<str>, GuardHealth)| SinkStatus {
         name: name.to_string(),
         breaker: match health.state {
-            State::Closed => "Closed",
-            State::Open { .. } => "Open",
-            State::HalfOpen => "HalfOpen",
+            breaker::State::Closed => "Closed",
+            breaker::State::Open { .. } => "Open",
+            breaker::State::HalfOpen => "HalfOpen",
         }
         .to_owned(),
         in_flight: health.in_flight,
@@ -187,27 +321,6 @@ pub fn sinks(health: &[(Arc<str>, GuardHealth)]) -> Vec<SinkStatus> {
 /// 1 / (share · service time): what one key allows, since its records run one by one.
 fn ceiling(permille: u32, service_micros: u64) -> Option<u64> {
     1_000_000_000_u64.checked_div(u64::from(permille) * service_micros)
-}
-
-fn number(gear: Gear) -> u8 {
-    match gear {
-        Gear::Open => 0,
-        Gear::Held(_) | Gear::Draining => 1,
-        Gear::Paused => 2,
-    }
-}
-
-fn reason(gear: Gear) -> Option<&'static str> {
-    match gear {
-        Gear::Open => None,
-        Gear::Held(held) => Some(match held.reason {
-            HeldReason::GateClosed => "a gate is closed",
-            HeldReason::PodFull => "the pod's bytes are used up",
-            HeldReason::PartitionFull => "the partition's records, bytes or window are used up",
-        }),
-        Gear::Paused => Some("over its share while other partitions wait"),
-        Gear::Draining => Some("a revoke waits for running records"),
-    }
 }
 
 #[cfg(test)]

@@ -40,8 +40,6 @@ pub struct Admissions {
     pub hasher: KeyHasher,
     /// `source.maxMessageBytes`.
     pub largest: u64,
-    /// Limits of a partition, for how full it is.
-    pub limits: engine::Limits,
 }
 
 /// The dispatcher as the source sees it.
@@ -152,7 +150,7 @@ impl Intake for DispatcherIntake {
     }
 
     fn fill_percent(&mut self, partition: TopicPartition) -> u8 {
-        let limits = self.set_up.limits;
+        let limits = self.set_up.dispatcher.limits();
         self.set_up.dispatcher.fill(partition).map_or(0, |fill| {
             percent(fill.records, limits.records.into())
                 .max(percent(fill.bytes, limits.bytes))
@@ -192,7 +190,7 @@ impl Intake for DispatcherIntake {
     }
 
     fn urgency(&mut self) -> Urgency {
-        let quarter = u64::from(self.set_up.limits.window / 4).max(1);
+        let quarter = u64::from(self.set_up.dispatcher.limits().window / 4).max(1);
         let urgent = self.partitions.keys().any(|partition| {
             self.set_up
                 .dispatcher

@@ -6,8 +6,12 @@
 
 pub mod allocator;
 pub mod limit;
-pub mod plan;
+pub mod control;
+pub mod settings_file;
+pub use penstock_demand as plan;
 pub mod budgets;
+pub mod elastic;
+pub mod law;
 
 pub mod record;
 pub mod source;
@@ -28,11 +32,14 @@ pub mod sinks;
 pub mod troubles;
 pub mod backlog;
 pub mod governor;
+pub mod notices;
+pub mod breadcrumb;
 pub mod health;
-pub mod status;
+pub use penstock_crds::processor_status as status;
 pub mod account;
 pub mod metrics;
 pub mod http;
 pub mod observe;
 
+pub mod scout;
 pub mod run;

@@ -79,6 +79,11 @@ const WORKING_SET: Metric = metric(
     "gauge",
     "what does the kubelet see of the limit?",
 );
+const MODEL_ERROR: Metric = metric(
+    "penstock_memory_model_error_bytes",
+    "gauge",
+    "how much of the working set does the ledger not explain (negative is room)?",
+);
 const GOVERNOR: Metric = metric(
     "penstock_governor_activations_total",
     "counter",
@@ -111,7 +116,7 @@ const FAULTS: Metric = metric(
 );
 
 /// All metrics, in the order of the exposition.
-pub const METRICS: [Metric; 16] = [
+pub const METRICS: [Metric; 17] = [
     FINISHED,
     ATTEMPTS,
     LATENCY,
@@ -122,6 +127,7 @@ pub const METRICS: [Metric; 16] = [
     MEMORY,
     PLAN,
     WORKING_SET,
+    MODEL_ERROR,
     GOVERNOR,
     DETACHED,
     SINK,
@@ -308,16 +314,9 @@ fn pod(page: &mut Page, status: &Status) {
         PLAN,
         planned.map(|p| (part(&p.name), p.planned_bytes.to_string())),
     );
-    page.family(
-        WORKING_SET,
-        memory
-            .working_set_bytes
-            .map(|b| (String::new(), b.to_string())),
-    );
-    page.family(
-        GOVERNOR,
-        [(String::new(), memory.governor_activations.to_string())],
-    );
+    page.single(WORKING_SET, memory.working_set_bytes);
+    page.single(MODEL_ERROR, memory.model_error_bytes);
+    page.single(GOVERNOR, Some(memory.governor_activations));
     let queues = status.detached.iter();
     page.family(
         DETACHED,
@@ -330,12 +329,9 @@ fn pod(page: &mut Page, status: &Status) {
         sinks.map(|s| (format!("sink=\"{}\"", s.name), available(&s.breaker))),
     );
     let source = &status.source;
-    page.family(
-        COMMITS,
-        [(String::new(), source.commit_failures.to_string())],
-    );
-    page.family(REBALANCES, [(String::new(), source.rebalances.to_string())]);
-    page.family(FAULTS, [(String::new(), source.faults.to_string())]);
+    page.single(COMMITS, Some(source.commit_failures));
+    page.single(REBALANCES, Some(source.rebalances));
+    page.single(FAULTS, Some(source.faults));
 }
 
 /// Per mille as the decimal fraction that Prometheus wants.
@@ -370,6 +366,14 @@ impl Page {
             };
             let _ = writeln!(self.0, "{}{labels} {value}", metric.name);
         }
+    }
+
+    /// A family of one sample, or of none.
+    fn single(&mut self, metric: Metric, value: Option<impl ToString>) {
+        self.family(
+            metric,
+            value.map(|value| (String::new(), value.to_string())),
+        );
     }
 
     fn latency(&mut self, counters: &Counters) {

@@ -10,20 +10,24 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use penstock_crds::pipeline::State;
 use penstock_sizing::{Plan, Pool};
 
 use crate::{
     account::{self, Sources},
     allocator,
     backlog::{Backlog, Level},
+    control::{Control, Standing},
     dispatch::pool::{Dispatcher, Gate},
     governor::{Governor, Zone},
     health::{Progress, StallDetector, Verdict},
     http::Observed,
-    limit::{Agreement, MemoryGroup, Reading},
+    law::Law,
+    limit::{MemoryGroup, Reading},
     metrics,
+    settings_file::SettingsFile,
     source::facts::{Phase, SourceFacts},
-    status::{DetachedStatus, MemoryPart, MemoryStatus, Status},
+    status::{ControlStatus, DetachedStatus, MemoryStatus, Status},
     work::Work,
     worker::Workshop,
 };
@@ -37,10 +41,8 @@ pub struct Observatory {
     pub pipeline: String,
     /// Names of its topics, by topic id.
     pub topics: Vec<Arc<str>>,
-    /// The plan in force.
-    pub plan: Plan,
-    /// How it compares with the cgroup.
-    pub agreement: Agreement,
+    /// The plan in force, and how it compares with the cgroup.
+    pub law: Mutex<Law>,
     /// The control group.
     pub memory: MemoryGroup,
     /// Dispatcher.
@@ -49,6 +51,8 @@ pub struct Observatory {
     pub workshop: Arc<Workshop>,
     /// The source's facts.
     pub source: SourceReader,
+    /// What the settings file asks for.
+    pub control: Mutex<Control>,
     /// What changes from one observation to the next.
     pub watch: Watch,
 }
@@ -64,6 +68,12 @@ pub struct Watch {
 }
 
 impl Observatory {
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> Arc<Plan> {
+        self.law.lock().plan()
+    }
+
     /// The process is on its way out: not ready from now on.
     pub fn stop(&self) {
         self.watch.stopping.store(true, Ordering::Relaxed);
@@ -77,7 +87,7 @@ impl Observatory {
         let running: u64 = inline().map(|lane| u64::from(lane.running)).sum();
         let progress = Progress {
             ready_keys: inline().map(|lane| u64::from(lane.ready)).sum(),
-            idle_workers: u64::from(self.plan.runtime.workers).saturating_sub(running),
+            idle_workers: u64::from(self.plan().runtime.workers).saturating_sub(running),
             finished: self.workshop.counters.totals().total(),
             source_turned: source.last_turn,
         };
@@ -88,6 +98,28 @@ impl Observatory {
         };
         *self.watch.verdict.lock() = Some(verdict);
         self.sample_backlogs(now);
+    }
+
+    /// Follows the settings file; call once a second.
+    pub fn follow(&self, file: &mut SettingsFile) {
+        let Some(reading) = file.look() else {
+            return;
+        };
+        let mut control = self.control.lock();
+        let change = control.read(reading);
+        match control.standing() {
+            Standing::Followed => {}
+            Standing::RestartNeeded => tracing::warn!("changed settings hold from the next start"),
+            Standing::Refused(fault) => tracing::error!(fault, "changed settings are refused"),
+        }
+        if let Some(state) = change {
+            tracing::info!(?state, "the object asks for another state");
+            match state {
+                State::Running => self.dispatcher.open_gate(Gate::Operator),
+                State::Paused | State::Drained => self.dispatcher.close_gate(Gate::Operator),
+            }
+            control.entered(state, Instant::now());
+        }
     }
 
     /// Holds the working set against the enforced limit; call four times a second.
@@ -133,7 +165,7 @@ impl Observatory {
     fn levels(&self) -> Vec<Level> {
         let facts = self.dispatcher.snapshot();
         let stages = self.workshop.chain.lanes().len() - 1;
-        let room = account::room(&facts, &self.dispatcher.pod(), &self.plan);
+        let room = account::room(&facts, &self.dispatcher.pod(), &self.plan());
         let queued = |lane: usize| {
             facts
                 .iter()
@@ -172,38 +204,42 @@ impl Observatory {
             Pool::Dispatcher => Some(self.dispatcher.pod().bytes),
             Pool::Active => {
                 let active = self.workshop.chain.active();
-                Some(active.bytes() - active.available())
+                Some(active.bytes().saturating_sub(active.available()))
             }
             Pool::Kafka | Pool::Sinks | Pool::Caches => None,
         };
-        let part = |pool: Pool| MemoryPart {
-            name: pool.name().to_owned(),
-            planned_bytes: self.plan.pools[pool].0,
-            held_bytes: held(pool),
+        let (zone, activations) = {
+            let governor = self.watch.governor.lock();
+            (governor.zone(), governor.activations())
         };
-        MemoryStatus {
-            limit_bytes: self.plan.limit.0,
-            limit_source: self.agreement.to_string(),
-            working_set_bytes: self.memory.read().ok().map(|reading| reading.working_set.0),
-            parts: Pool::ALL.map(part).into(),
-            governor_activations: self.watch.governor.lock().activations(),
-        }
+        let working_set = self.memory.read().ok().map(|reading| reading.working_set);
+        let law = self.law.lock();
+        account::memory(&law, held, working_set, (zone, activations))
     }
 }
 
 impl Observed for Observatory {
     fn status(&self) -> Status {
         let source = (self.source)();
-        let facts = self.dispatcher.snapshot();
+        let plan = self.plan();
+        let (facts, pod) = (self.dispatcher.snapshot(), self.dispatcher.pod());
+        let control = self.control.lock();
+        let in_force = control.in_force();
+        let at_rest = account::at_rest(in_force, &source, &facts, &pod);
         let sources = Sources {
             topics: &self.topics,
-            plan: &self.plan,
+            plan: &plan,
             source: &source,
             service_micros: self.workshop.counters.service_micros(),
+            closed: account::closed(pod.gates, in_force.state),
         };
         Status {
             pipeline: self.pipeline.clone(),
             readiness: self.readiness().reason().to_owned(),
+            control: ControlStatus {
+                settled: at_rest,
+                ..account::control(&control)
+            },
             finished: self.workshop.counters.totals(),
             partitions: sources.partitions(&facts),
             gears: sources.gears(),

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use futures::future::BoxFuture;
+use penstock_sizing::SinkPlan;
 
 use crate::sinks::{Provenance, SinkError};
 
@@ -36,6 +37,11 @@ pub trait Publisher: Send + Sync {
     /// wait; a record that the broker or the client refuses for its size or content is
     /// [`SinkError::Record`], all else [`SinkError::Unavailable`].
     fn produce<'a>(&'a self, message: Message<'a>) -> BoxFuture<'a, Result<(), SinkError>>;
+
+    /// The memory plan has changed; what is on its way stays. Called inside a runtime.
+    fn resize(&self, sizes: &SinkPlan) {
+        let _ = sizes;
+    }
 }
 
 /// The headers by which a consumer recognises a repeat: compare generation, then offset, for each

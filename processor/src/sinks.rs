@@ -22,6 +22,7 @@ mod weight;
 use std::{sync::Arc, time::Instant};
 
 use futures::future::BoxFuture;
+use penstock_sizing::SinkPlan;
 use serde_json::Value;
 
 use crate::record::Position;
@@ -184,4 +185,10 @@ pub trait Sink: Send + Sync {
     ///
     /// Dropping the future does not undo the effect; its provenance makes a repeat harmless.
     fn submit(&self, effect: Effect, deadline: Instant) -> BoxFuture<'_, Result<Reply, SinkError>>;
+
+    /// The memory plan has changed; what is on its way stays. Called inside a runtime. A sink that
+    /// holds nothing of its size between two effects has nothing to do.
+    fn resize(&self, sizes: &SinkPlan) {
+        let _ = sizes;
+    }
 }

@@ -6,9 +6,11 @@
 //!            main queue ─▶ rebalances, commit answers, errors         ▲ hold: one batch at most
 //! ```
 
+pub mod security;
 pub mod settings;
 pub mod intake;
 pub mod facts;
+pub mod trouble;
 pub mod events;
 pub mod queues;
 pub mod client;
@@ -34,7 +36,10 @@ use std::{
 use client::{Client, ClientError, Closed};
 use facts::{FactsCell, SourceFacts};
 use intake::Intake;
-use settings::SourceSettings;
+use parking_lot::Mutex;
+use settings::{ClientLimits, SourceSettings};
+
+use crate::law::Rebuild;
 
 /// Why a source did not start.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +64,8 @@ pub struct Source {
 pub(crate) struct Control {
     /// Grace in milliseconds plus one; 0 while running.
     stop: AtomicU64,
+    /// What the next client is built with, until the source thread has taken it.
+    limits: Mutex<Option<(ClientLimits, Rebuild)>>,
 }
 
 impl Control {
@@ -66,6 +73,11 @@ impl Control {
     pub(crate) fn stopping(&self) -> Option<Duration> {
         let asked = self.stop.load(Ordering::Acquire);
         asked.checked_sub(1).map(Duration::from_millis)
+    }
+
+    /// New limits of the client, once.
+    pub(crate) fn resized(&self) -> Option<(ClientLimits, Rebuild)> {
+        self.limits.lock().take()
     }
 }
 
@@ -89,7 +101,7 @@ impl Source {
     pub fn start(settings: SourceSettings, intake: Box<dyn Intake>) -> Result<Self, SourceError> {
         let client = Client::connect(&settings)?;
         let control = Arc::new(Control::default());
-        let facts = FactsCell::new(Instant::now());
+        let facts = FactsCell::new(Instant::now(), settings.limits);
         let turns = turn::Turns::new(
             settings,
             client,
@@ -122,6 +134,14 @@ impl Source {
     pub fn facts_reader(&self) -> impl Fn() -> SourceFacts + Send + Sync + 'static {
         let facts = self.facts.clone();
         move || facts.read()
+    }
+
+    /// Gives the client that is built next other limits.
+    pub fn resize(&self, limits: ClientLimits, rebuild: Rebuild) {
+        let mut waiting = self.control.limits.lock();
+        let now = rebuild == Rebuild::Now || waiting.is_some_and(|(_, r)| r == Rebuild::Now);
+        let rebuild = if now { Rebuild::Now } else { Rebuild::Later };
+        *waiting = Some((limits, rebuild));
     }
 
     /// Whether the thread has ended.

@@ -62,7 +62,6 @@ fn intake(dispatcher: &Dispatcher<Work>, key: &str) -> DispatcherIntake {
         key_rule: KeyRule::of(&pipeline),
         hasher: keys::hasher(&pipeline),
         largest: 1000,
-        limits: LIMITS,
     });
     intake.assign(&[Assigned {
         partition: partition(0),

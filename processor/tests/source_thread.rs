@@ -21,12 +21,16 @@ use std::{
 
 use cluster::{Cluster, PATIENCE};
 use fake::{Fake, partition};
-use penstock_processor::source::{
-    Source,
-    client::Closed,
-    facts::{Gear, SourceFacts},
-    intake::HeldReason,
-    settings::{ClientLimits, ClientTuning, GroupProtocol, SourceSettings, Start},
+use penstock_processor::{
+    law::Rebuild,
+    source::{
+        Source,
+        client::Closed,
+        facts::{Gear, SourceFacts},
+        intake::HeldReason,
+        security::Security,
+        settings::{ClientLimits, ClientTuning, GroupProtocol, SourceSettings, Start},
+    },
 };
 use rdkafka::{
     consumer::{BaseConsumer, Consumer},
@@ -49,6 +53,7 @@ macro_rules! both_protocols {
 
 both_protocols! {
     a_stop_commits_and_the_next_start_goes_on: stop_and_go_on;
+    a_client_too_large_for_the_pod_is_built_anew: smaller_client;
     a_full_partition_is_paused_alone: full_partition;
     a_revoke_waits_for_running_records_but_not_for_ever: stuck_revoke;
     members_that_come_and_go_lose_nothing: cycles;
@@ -57,6 +62,7 @@ both_protocols! {
 fn settings(cluster: &Cluster, topic: &str, protocol: GroupProtocol) -> SourceSettings {
     SourceSettings {
         bootstrap: cluster.bootstrap.clone(),
+        security: Security::default(),
         group: topic.to_owned(),
         topics: vec![topic.to_owned()],
         protocol,
@@ -135,6 +141,33 @@ fn stop_and_go_on(protocol: GroupProtocol) {
     assert_eq!(second.committed_at_assign(0), Some(500));
     assert_eq!(second.offsets(0), (500..510).collect::<Vec<_>>());
     assert_no_faults(&source);
+    stop(source);
+}
+
+fn smaller_client(protocol: GroupProtocol) {
+    let cluster = Cluster::start();
+    let topic = cluster.topic(PARTITIONS);
+    cluster.fill(&topic, PARTITIONS, 500, 100);
+    let settings = settings(&cluster, &topic, protocol);
+    let smaller = ClientLimits {
+        queued_max_messages_kbytes: 500,
+        ..settings.limits
+    };
+    let fake = Fake::default();
+    let source = start(settings.clone(), &fake);
+    until("all records", &[&source], || fake.taken() == 2000);
+    source.resize(smaller, Rebuild::Later);
+    until("a commit", &[&source], || fake.acknowledged(0) == Some(500));
+    assert_eq!(source.facts().limits, settings.limits);
+    source.resize(smaller, Rebuild::Now);
+    until("the new client", &[&source], || {
+        source.facts().limits == smaller
+    });
+    cluster.fill(&topic, PARTITIONS, 10, 100);
+    until("the new records", &[&source], || {
+        fake.acknowledged(0) == Some(510)
+    });
+    assert!(fake.taken() >= 2040, "{} taken", fake.taken());
     stop(source);
 }
 

@@ -9,8 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use penstock_cgroup::Cgroup;
+
 use super::{
-    cgroup::Cgroup,
     child::{self, Launch, Processor, Stopped},
     progress::{Moment, Progress},
     schedule::Schedule,

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use penstock_crds::{Faults, parse};
-use penstock_processor::plan::{Facts, demand};
+use penstock_demand::{Facts, demand};
 use penstock_sizing::{Bytes, Plan, Refusal, derive};
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! `spec.resources`, `memory`, `sinks`, `failure` and `drain` as they are written.
+//! `spec.resources`, `memory`, `failure` and `drain` as they are written.
 //! Layer: core
 
 use std::{borrow::Cow, fmt};
@@ -132,27 +132,6 @@ pub struct OverridesSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_536))]
     pub window: Option<u32>,
-}
-
-/// An external system. Exactly one of the kinds is set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SinkSpec {
-    /// Unique; a DNS-1123 label of at most 40 characters.
-    #[schemars(length(min = 1, max = 40))]
-    pub name: String,
-    /// A SQLite file in the processor's process: local runs, demo, tests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub embedded: Option<EmbeddedSpec>,
-}
-
-/// A SQLite file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EmbeddedSpec {
-    /// Path of the file; relative to the directory the processor is started in.
-    #[schemars(length(min = 1, max = 4096))]
-    pub path: String,
 }
 
 /// What happens when a record or a sink fails.

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::QuantityText;
+use super::{AuthSpec, QuantityText, TlsSpec};
 use crate::pipeline::{Codec, GroupProtocol};
 
 /// Where records come from.
@@ -14,6 +14,12 @@ pub struct SourceSpec {
     /// Brokers to ask first, host:port.
     #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 260)))]
     pub bootstrap_servers: Vec<String>,
+    /// TLS to the brokers; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSpec>,
+    /// How the processor proves who it is; not at all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthSpec>,
     /// Topics, all read by the same stages.
     #[schemars(length(min = 1, max = 64))]
     pub topics: Vec<TopicSpec>,

@@ -4,7 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::{Mode, Operator, Window};
+use super::SecretRef;
+use crate::pipeline::{HttpMethod, Mode, Operator, Window};
 
 /// One step. Exactly one of the bodies below `deadlineMillis` is set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +46,12 @@ pub struct StageSpec {
     /// Writes to a topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub produce: Option<ProduceSpec>,
+    /// Calls an HTTP endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpSpec>,
+    /// Reserved for the archive, which this version does not have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveSpec>,
     /// A stage of the user's own binary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom: Option<CustomSpec>,
@@ -122,6 +129,26 @@ pub struct CountSpec {
     /// What is added.
     #[schemars(length(min = 1, max = 32))]
     pub amounts: Vec<AmountSpec>,
+    /// Where the counters of a redis sink are written to; required with redis, none otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flush: Option<FlushSpec>,
+}
+
+/// Where counters are written to, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FlushSpec {
+    /// Name of an elasticsearch or mongodb sink.
+    #[schemars(length(min = 1, max = 40))]
+    pub sink: String,
+    /// Time between two flushes. 5 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub interval_seconds: Option<u32>,
+    /// Counters read at once. 100 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub batch_keys: Option<u32>,
 }
 
 /// What is added to one counter.
@@ -219,6 +246,52 @@ pub struct HeaderSpec {
     #[schemars(length(min = 1, max = 2048))]
     pub value: String,
 }
+
+/// Calls an HTTP endpoint, provenance in its headers and as its idempotency key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HttpSpec {
+    /// Such as https://hooks:8443/leads.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: String,
+    /// Post or Put.
+    pub method: HttpMethod,
+    /// CEL; sent as JSON. The record's own value when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub body: Option<String>,
+    /// Added to the stage's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub headers: Vec<HttpHeaderSpec>,
+    /// Its key token is sent as a bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRef>,
+    /// Deadline of one call. 30 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 600))]
+    pub timeout_seconds: Option<u32>,
+    /// Context field that receives the JSON of the response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub returning: Option<String>,
+}
+
+/// A header of an HTTP request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HttpHeaderSpec {
+    /// Its name; none that the stage sets itself.
+    #[schemars(length(min = 1, max = 100))]
+    pub name: String,
+    /// CEL; text.
+    #[schemars(length(min = 1, max = 2048))]
+    pub value: String,
+}
+
+/// Reserved for the archive, which this version does not have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ArchiveSpec {}
 
 /// A stage of the user's own binary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

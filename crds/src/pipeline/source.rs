@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Auth, Tls};
 use crate::{
     expression::RecordField,
     names::{BootstrapServer, GroupId, HeaderName, TopicName},
@@ -16,6 +17,10 @@ use crate::{
 pub struct Source {
     /// At least one.
     pub bootstrap_servers: Vec<BootstrapServer>,
+    /// TLS to the brokers; `None` is plain text.
+    pub tls: Option<Tls>,
+    /// How the processor proves who it is; `None` is not at all.
+    pub auth: Option<Auth>,
     /// At least one, all different; the position in this list is the processor's topic id.
     pub topics: Vec<TopicName>,
     /// Consumer group.

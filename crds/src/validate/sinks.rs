@@ -1,13 +1,15 @@
 //! Judges `spec.sinks` and resolves the names that stages use.
 //! Layer: core
 
-use std::path::{Component, PathBuf};
+mod bodies;
+
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::piece;
 use crate::{
-    event_pipeline::{EmbeddedSpec, SinkSpec},
+    event_pipeline::SinkSpec,
     fault::Collector,
     names::{SinkName, shown},
     pipeline::{Sink, SinkBody, SinkId, SinkKind, StageKind},
@@ -18,16 +20,27 @@ use crate::{
 pub(crate) struct Declared(Vec<(Option<String>, Vec<SinkKind>)>);
 
 impl Declared {
-    /// Reads the sinks. The kinds of later versions are refused by name and taken out, before the
-    /// schema calls them unknown.
-    pub(super) fn take(sinks: Option<&mut Value>, faults: &mut Collector) -> Self {
-        let sinks = sinks.and_then(Value::as_array_mut).into_iter().flatten();
-        Self(
-            sinks
-                .enumerate()
-                .map(|(at, sink)| entry(at, sink, faults))
-                .collect(),
-        )
+    /// Reads the names and kinds of the sinks.
+    pub(super) fn read(sinks: Option<&Value>) -> Self {
+        let sinks = sinks.and_then(Value::as_array).into_iter().flatten();
+        Self(sinks.map(entry).collect())
+    }
+
+    /// Name of an embedded sink, if there is one.
+    pub(super) fn embedded(&self) -> Option<&str> {
+        let embedded = |(_, kinds): &&(_, Vec<SinkKind>)| kinds.contains(&SinkKind::Embedded);
+        self.0
+            .iter()
+            .find(embedded)
+            .map(|(name, _)| name.as_deref().unwrap_or_default())
+    }
+
+    /// Kind of the sink that a stage was resolved to; `None` when it has several or none.
+    pub(super) fn kind(&self, id: SinkId) -> Option<SinkKind> {
+        match self.0.get(id.index())?.1[..] {
+            [kind] => Some(kind),
+            _ => None,
+        }
     }
 
     /// Finds the sink that a stage names, and checks that its kind can serve the stage.
@@ -38,55 +51,75 @@ impl Declared {
         stage: StageKind,
         faults: &mut Collector,
     ) -> Option<SinkId> {
-        let at = self
-            .0
-            .iter()
-            .position(|(own, _)| own.as_deref() == Some(name));
+        let want = Want {
+            what: stage.field(),
+            fits: &|kind| kind.serves(stage),
+        };
+        self.find(path, name, &want, faults)
+    }
+
+    /// Finds the sink that counters are flushed to, and checks its kind.
+    pub(super) fn resolve_flush(
+        &self,
+        path: &str,
+        name: &str,
+        faults: &mut Collector,
+    ) -> Option<SinkId> {
+        let want = Want {
+            what: "flush",
+            fits: &SinkKind::takes_flushes,
+        };
+        self.find(path, name, &want, faults)
+    }
+
+    fn find(
+        &self,
+        path: &str,
+        name: &str,
+        want: &Want<'_>,
+        faults: &mut Collector,
+    ) -> Option<SinkId> {
+        let mut sinks = self.0.iter();
+        let at = sinks.position(|(own, _)| own.as_deref() == Some(name));
         let Some(at) = at else {
-            faults.add(
-                path,
-                format!("{} is no sink: {}", shown(name), self.legal(stage)),
-            );
+            let message = format!("{} is no sink: {}", shown(name), self.legal(want));
+            faults.add(path, message);
             return None;
         };
         if let [kind] = self.0[at].1[..]
-            && !kind.serves(stage)
+            && !(want.fits)(kind)
         {
-            let (kind, own, legal) = (kind.field(), stage.field(), self.legal(stage));
-            faults.add(
-                path,
-                format!("the sink {name} is {kind}, which serves no {own}: {legal}"),
-            );
+            let (kind, what, legal) = (kind.field(), want.what, self.legal(want));
+            let message = format!("the sink {name} is {kind}, which serves no {what}: {legal}");
+            faults.add(path, message);
         }
         u16::try_from(at).ok().map(SinkId)
     }
 
-    fn legal(&self, stage: StageKind) -> String {
-        let serves = |(name, kinds): &(Option<String>, Vec<SinkKind>)| {
+    fn legal(&self, want: &Want<'_>) -> String {
+        let fits = |(name, kinds): &(Option<String>, Vec<SinkKind>)| {
             name.clone()
-                .filter(|_| kinds.iter().any(|kind| kind.serves(stage)))
+                .filter(|_| kinds.iter().any(|kind| (want.fits)(*kind)))
         };
-        let names = self.0.iter().filter_map(serves).collect::<Vec<_>>();
+        let names = self.0.iter().filter_map(fits).collect::<Vec<_>>();
         if names.is_empty() {
-            return format!("no declared sink serves {}", stage.field());
+            return format!("no declared sink serves {}", want.what);
         }
-        format!("legal for {}: {}", stage.field(), names.join(", "))
+        format!("legal for {}: {}", want.what, names.join(", "))
     }
 }
 
+/// What a sink is looked for.
+struct Want<'a> {
+    what: &'a str,
+    fits: &'a dyn Fn(SinkKind) -> bool,
+}
+
 /// Name and kinds of one sink.
-fn entry(at: usize, sink: &mut Value, faults: &mut Collector) -> (Option<String>, Vec<SinkKind>) {
+fn entry(sink: &Value) -> (Option<String>, Vec<SinkKind>) {
     let name = sink.get("name").and_then(Value::as_str).map(str::to_owned);
-    let set = |kind: &SinkKind| sink.get(kind.field()).is_some();
-    let kinds: Vec<_> = SinkKind::ALL.into_iter().filter(set).collect();
-    for kind in kinds.iter().filter(|kind| !SinkKind::BUILT.contains(kind)) {
-        let built = SinkKind::BUILT.map(SinkKind::field).join(", ");
-        let message = format!("this version has no sink of this kind: it has {built}");
-        faults.add(format!("spec.sinks[{at}].{}", kind.field()), message);
-        sink.as_object_mut()
-            .and_then(|fields| fields.remove(kind.field()));
-    }
-    (name, kinds)
+    let set = |kind: &SinkKind| sink.get(kind.field()).is_some_and(|own| !own.is_null());
+    (name, SinkKind::ALL.into_iter().filter(set).collect())
 }
 
 pub(super) fn check(sinks: Option<&Value>, faults: &mut Collector) -> Option<Vec<Sink>> {
@@ -107,7 +140,7 @@ pub(super) fn check(sinks: Option<&Value>, faults: &mut Collector) -> Option<Vec
         if checked.iter().any(|other| other.name == sink.name) {
             let message = format!("a sink named {} is already there", sink.name);
             faults.add(format!("{path}.name"), message);
-        } else if checked.iter().any(|other| other.body == sink.body) {
+        } else if same_file(&sink, &checked) {
             let message = "another sink uses the same file: give it a file of its own";
             faults.add(format!("{path}.embedded.path"), message);
         }
@@ -116,36 +149,53 @@ pub(super) fn check(sinks: Option<&Value>, faults: &mut Collector) -> Option<Vec
     complete.then_some(checked)
 }
 
+fn same_file(sink: &Sink, others: &[Sink]) -> bool {
+    sink.body.kind() == SinkKind::Embedded && others.iter().any(|other| other.body == sink.body)
+}
+
 fn one(path: &str, written: SinkSpec, faults: &mut Collector) -> Option<Sink> {
     let name = faults.keep(format!("{path}.name"), SinkName::parse(&written.name));
-    let body = match written.embedded {
-        Some(embedded) => embedded_file(path, embedded, faults),
-        None => {
-            if !faults.touches(path) {
-                let built = SinkKind::BUILT.map(SinkKind::field).join(", ");
-                faults.add(path, format!("no kind: exactly one of {built} is needed"));
-            }
-            None
-        }
-    };
+    let timeout = written.timeout_seconds;
+    let concurrency = written.concurrency;
+    let body = body(path, written, faults);
+    let body = body?;
     Some(Sink {
         name: name?,
-        body: body?,
+        timeout: timeout.map_or(body.kind().default_timeout(), |seconds| {
+            Duration::from_secs(seconds.into())
+        }),
+        concurrency,
+        body,
     })
 }
 
-fn embedded_file(path: &str, written: EmbeddedSpec, faults: &mut Collector) -> Option<SinkBody> {
-    let file = PathBuf::from(&written.path);
-    let climbs = file.components().any(|part| part == Component::ParentDir);
-    let text = &written.path;
-    if text.is_empty() || text.len() > 4096 || text.contains('\0') || climbs || text.ends_with('/')
-    {
-        let legal = "1 to 4096 bytes, without .. and not a directory, such as store.db";
-        faults.add(
-            format!("{path}.embedded.path"),
-            format!("{} is not a file: {legal}", shown(text)),
-        );
-        return None;
+/// Judges every body that is set, so that a second one hides no fault of the first.
+fn body(path: &str, written: SinkSpec, faults: &mut Collector) -> Option<SinkBody> {
+    let at = |kind: SinkKind| format!("{path}.{}", kind.field());
+    let elasticsearch = written
+        .elasticsearch
+        .map(|own| bodies::elasticsearch(&at(SinkKind::Elasticsearch), &own, faults));
+    let mongodb = written
+        .mongodb
+        .map(|own| bodies::mongodb(&at(SinkKind::Mongodb), &own, faults));
+    let redis = written
+        .redis
+        .map(|own| bodies::redis(&at(SinkKind::Redis), &own, faults));
+    let embedded = written
+        .embedded
+        .map(|own| bodies::embedded(&at(SinkKind::Embedded), &own, faults));
+    let judged = [elasticsearch, mongodb, redis, embedded];
+    let kinds = SinkKind::ALL.iter().zip(&judged);
+    let set: Vec<_> = kinds
+        .filter(|(_, body)| body.is_some())
+        .map(|(kind, _)| kind.field())
+        .collect();
+    let all = SinkKind::ALL.map(SinkKind::field).join(", ");
+    if set.len() > 1 {
+        let set = set.join(" and ");
+        faults.add(path, format!("{set}: exactly one of {all} is needed"));
+    } else if set.is_empty() && !faults.touches(path) {
+        faults.add(path, format!("no kind: exactly one of {all} is needed"));
     }
-    Some(SinkBody::Embedded { path: file })
+    judged.into_iter().flatten().next().flatten()
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
 use serde_json::Value;
 
+use super::security;
 use crate::{
     civil,
     event_pipeline::{
@@ -24,6 +25,14 @@ const MAX_MESSAGE_BYTES: u64 = 1 << 20;
 
 pub(super) fn check(written: SourceSpec, faults: &mut Collector) -> Option<Source> {
     let bootstrap_servers = servers(&written.bootstrap_servers, faults);
+    let tls = match &written.tls {
+        Some(own) => security::tls(own, faults).map(Some),
+        None => Some(None),
+    };
+    let auth = match &written.auth {
+        Some(own) => security::auth(own, faults).map(Some),
+        None => Some(None),
+    };
     let topics = topic_names(&written.topics, faults);
     let group = GroupId::parse(&written.consumer_group);
     let consumer_group = faults.keep(format!("{PATH}.consumerGroup"), group);
@@ -40,6 +49,8 @@ pub(super) fn check(written: SourceSpec, faults: &mut Collector) -> Option<Sourc
     );
     Some(Source {
         bootstrap_servers,
+        tls: tls?,
+        auth: auth?,
         topics,
         consumer_group: consumer_group?,
         key: key?,

@@ -1,6 +1,8 @@
 //! Judges one stage: its one body, its expressions, and what its guard allows.
 //! Layer: core
 
+mod count;
+mod http;
 mod upsert;
 
 use std::{fmt::Display, time::Duration};
@@ -8,16 +10,15 @@ use std::{fmt::Display, time::Duration};
 use super::stages::{Surroundings, Written};
 use crate::{
     event_pipeline::{
-        AmountSpec, CountSpec, CustomSpec, FilterSpec, IndexSpec, ProduceSpec, SetSpec, StageSpec,
-        UniqueSpec,
+        CustomSpec, FilterSpec, IndexSpec, ProduceSpec, SetSpec, StageSpec, UniqueSpec,
     },
     expression::{Expression, Form},
     fault::Collector,
     index_pattern::IndexPattern,
-    names::{CollectionName, ContextName, CustomName, FieldName, HeaderName, StageName, TopicName},
+    names::{ContextName, CustomName, HeaderName, StageName, TopicName},
     pipeline::{
-        Amount, CountStage, CustomStage, FilterStage, IndexStage, ProduceStage, ProducedHeader,
-        SetField, SetStage, SinkId, Stage, StageBody, StageKind, UniqueStage,
+        CustomStage, FilterStage, IndexStage, ProduceStage, ProducedHeader, SetField, SetStage,
+        SinkId, Stage, StageBody, StageKind, UniqueStage,
     },
 };
 
@@ -137,6 +138,7 @@ impl Bench<'_> {
                 .produce
                 .map(|own| self.produce(&own).map(StageBody::Produce)),
         );
+        bodies.extend(stage.http.map(|own| self.http(&own).map(StageBody::Http)));
         bodies.extend(
             stage
                 .custom
@@ -154,6 +156,7 @@ impl Bench<'_> {
             (StageKind::Filter, stage.filter.is_some()),
             (StageKind::Set, stage.set.is_some()),
             (StageKind::Produce, stage.produce.is_some()),
+            (StageKind::Http, stage.http.is_some()),
             (StageKind::Custom, stage.custom.is_some()),
         ];
         let all = bodies.map(|(kind, _)| kind.field()).join(", ");
@@ -162,6 +165,10 @@ impl Bench<'_> {
             .filter(|(_, set)| *set)
             .map(|(k, _)| k.field())
             .collect();
+        if stage.archive.is_some() {
+            let message = format!("this version has no archive: exactly one of {all} is needed");
+            self.add("archive", message);
+        }
         if set.len() > 1 {
             let set = set.join(" and ");
             self.faults
@@ -182,42 +189,6 @@ impl Bench<'_> {
             sink: sink?,
             index: index?,
             id: id?,
-        })
-    }
-
-    fn count(&mut self, own: &CountSpec) -> Option<CountStage> {
-        let sink = self.sink("count.sink", &own.sink, StageKind::Count);
-        let collection = self.keep("count.collection", CollectionName::parse(&own.collection));
-        let id = self.expression("count.id", &own.id);
-        let mut amounts: Vec<Option<Amount>> = Vec::with_capacity(own.amounts.len());
-        for (at, written) in own.amounts.iter().enumerate() {
-            let amount = self.amount(&format!("count.amounts[{at}]"), written);
-            let field = amount.as_ref().map(|amount| &amount.field);
-            if let Some(field) = field.filter(|f| amounts.iter().flatten().any(|a| a.field == **f))
-            {
-                let message =
-                    format!("{field} is counted twice: add the amounts in one expression");
-                self.add(&format!("count.amounts[{at}].field"), message);
-            }
-            amounts.push(amount);
-        }
-        let amounts = amounts.into_iter().collect::<Option<_>>();
-        Some(CountStage {
-            sink: sink?,
-            collection: collection?,
-            id: id?,
-            amounts: amounts?,
-        })
-    }
-
-    fn amount(&mut self, at: &str, own: &AmountSpec) -> Option<Amount> {
-        let field = self.keep(&format!("{at}.field"), FieldName::parse(&own.field));
-        let value = self.integer(&format!("{at}.value"), &own.value);
-        let when = self.condition(&format!("{at}.when"), own.when.as_deref());
-        Some(Amount {
-            field: field?,
-            value: value?,
-            when: when?,
         })
     }
 

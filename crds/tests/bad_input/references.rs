@@ -26,7 +26,6 @@ fn sinks() {
         ],
         &expect![[r#"
             spec.stages[5].unique.sink (line 76): the sink search is elasticsearch, which serves no unique: legal for unique: store
-            spec.sinks[0].elasticsearch (line 81): this version has no sink of this kind: it has embedded
         "#]],
     );
     refused(
@@ -38,13 +37,14 @@ fn sinks() {
             spec.stages[0].index.sink (line 31): the sink store is redis, which serves no index: no declared sink serves index
             spec.stages[2].upsert.sink (line 42): the sink store is redis, which serves no upsert: no declared sink serves upsert
             spec.stages[3].upsert.sink (line 57): the sink store is redis, which serves no upsert: no declared sink serves upsert
-            spec.sinks[0].redis (line 82): this version has no sink of this kind: it has embedded
+            spec.stages[4].count.flush (line 66): missing, and required with a redis sink: where the counters are kept, such as {sink: NAME}
+            spec.sinks[0].redis.address (line 82): missing, and required: host:port.
         "#]],
     );
     refused(
         &[("  sinks:", "  sinks:\n    - {name: other}")],
         &expect![[r#"
-            spec.sinks[0] (line 81): no kind: exactly one of embedded is needed
+            spec.sinks[0] (line 81): no kind: exactly one of elasticsearch, mongodb, redis, embedded is needed
         "#]],
     );
     refused(

@@ -10,9 +10,9 @@ fn unknown_fields() {
     refused(
         &[("consumerGroup:", "consumergroup:")],
         &expect![[r#"
-        spec.source.consumerGroup (line 8): missing, and required: Consumer group. Its offsets are taken over as they are.
-        spec.source.consumergroup (line 12): unknown field: legal are bootstrapServers, client, consumerGroup, facts, generation, groupProtocol, key, maxMessageBytes, nullKeys, start, topics
-    "#]],
+            spec.source.consumerGroup (line 8): missing, and required: Consumer group. Its offsets are taken over as they are.
+            spec.source.consumergroup (line 12): unknown field: legal are auth, bootstrapServers, client, consumerGroup, facts, generation, groupProtocol, key, maxMessageBytes, nullKeys, start, tls, topics
+        "#]],
     );
     refused(
         &[("window: Week", "window: Week\n        ttl: 5")],
@@ -147,7 +147,7 @@ fn two_bodies_or_none() {
             "      filter: {keep: has(event.ad)}\n      set:\n        fields",
         )],
         &expect![[r#"
-            spec.stages[1] (line 34): filter and set: exactly one of index, upsert, count, unique, filter, set, produce, custom is needed
+            spec.stages[1] (line 34): filter and set: exactly one of index, upsert, count, unique, filter, set, produce, http, custom is needed
         "#]],
     );
     refused(
@@ -156,7 +156,7 @@ fn two_bodies_or_none() {
             "    - name: idle\n      mode: Detached\n  sinks:",
         )],
         &expect![[r#"
-            spec.stages[6] (line 80): no body: exactly one of index, upsert, count, unique, filter, set, produce, custom is needed
+            spec.stages[6] (line 80): no body: exactly one of index, upsert, count, unique, filter, set, produce, http, custom is needed
         "#]],
     );
     refused(
@@ -165,7 +165,8 @@ fn two_bodies_or_none() {
             "    - name: call\n      mode: Detached\n      http: {}\n  sinks:",
         )],
         &expect![[r#"
-            spec.stages[6].http (line 82): unknown field: legal are count, custom, deadlineMillis, filter, index, mode, name, produce, set, unique, upsert, when
+            spec.stages[6].http.method (line 82): missing, and required: Post or Put.
+            spec.stages[6].http.url (line 82): missing, and required: Such as https://hooks:8443/leads.
         "#]],
     );
 }

@@ -66,6 +66,31 @@ pub fn smallest_limit(demand: &Demand) -> Result<Bytes, Refusal> {
     Ok(Ledger::of(demand)?.smallest_limit())
 }
 
+/// The smallest limit, in whole MiB, whose plan grants every pool what `limit` grants it: what is
+/// above it is spare.
+///
+/// # Errors
+/// As [`derive()`].
+pub fn same_plan(limit: Bytes, demand: &Demand) -> Result<Bytes, Refusal> {
+    let pools = derive(limit, demand)?.pools;
+    let ledger = Ledger::of(demand)?;
+    let same = |mib: u64| ledger.share(Bytes::mib(mib)) == Some(pools);
+    // Pools never shrink as the limit grows, so the limits with the same ones are neighbours.
+    let (mut low, mut high) = (0, limit.0 >> 20);
+    if !same(high) {
+        return Ok(limit);
+    }
+    while low + 1 < high {
+        let middle = low + (high - low) / 2;
+        if same(middle) {
+            high = middle
+        } else {
+            low = middle
+        }
+    }
+    Ok(Bytes::mib(high))
+}
+
 /// The README's example compiles and runs.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

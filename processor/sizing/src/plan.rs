@@ -83,6 +83,12 @@ impl Plan {
         Bytes(borrowed / copies.max(1))
     }
 
+    /// F + η · `held`: resident bytes that the ledger explains when its pools hold so much.
+    #[must_use]
+    pub fn explained(&self, held: Bytes) -> Bytes {
+        Bytes(self.fixed.0.saturating_add(ledger::resident(held).0))
+    }
+
     /// Resident bytes of the whole plan in use.
     #[must_use]
     pub fn peak(&self) -> Bytes {

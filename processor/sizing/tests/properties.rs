@@ -3,7 +3,7 @@
 
 use penstock_sizing::{
     Bytes, CacheDemand, CacheKind, Codec, Demand, Load, PerPool, Pool, PurgeDecay, Refusal,
-    SinkDemand, SinkKind, derive, invariants, smallest_limit,
+    SinkDemand, SinkKind, derive, invariants, same_plan, smallest_limit,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -124,6 +124,19 @@ proptest! {
         let smaller = derive(limit, &demand).expect("above the smallest limit");
         let larger = derive(Bytes(limit.0 + more.0), &demand).expect("above an accepted limit");
         prop_assert!(invariants::monotone(&smaller, &larger), "{}\n{}", smaller, larger);
+    }
+
+    #[test]
+    fn spare_can_be_returned(demand in demands(), above in 0..4096_u64) {
+        let limit = Bytes(smallest_limit(&demand).expect("the demand is in range").0 + (above << 20));
+        let plan = derive(limit, &demand).expect("not below the smallest");
+        let smaller = same_plan(limit, &demand).expect("it was just derived");
+        prop_assert!(smaller <= limit);
+        let same = derive(smaller, &demand).expect("it gives the same plan");
+        prop_assert_eq!(same.pools, plan.pools);
+        let less = Bytes(smaller.0 - (1 << 20));
+        let other = derive(less, &demand).map(|plan| plan.pools).ok();
+        prop_assert_ne!(other, Some(plan.pools));
     }
 
     #[test]

@@ -262,6 +262,12 @@ impl<T> Dispatcher<T> {
         }
     }
 
+    /// Limits of a partition now.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        *self.shared.limits.lock()
+    }
+
     /// Changes the budgets; what is held already stays.
     pub fn set_limits(&self, budgets: Budgets) {
         *self.shared.limits.lock() = budgets.partition;

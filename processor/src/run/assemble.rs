@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use penstock_crds::pipeline::{self, SinkBody, ValidatedPipeline};
 use penstock_sizing::{Plan, SinkPlan};
-use rdkafka::ClientConfig;
 use tokio::task::JoinSet;
 
 use super::{Options, RunError};
@@ -24,11 +23,12 @@ use crate::{
         Sink, SinkError,
         embedded::Embedded,
         guard::{GuardSettings, Guarded, breaker::BreakerPolicy},
-        kafka::{Compression, Producer, ProducerSettings},
+        kafka::{self, Compression, Connection, Producer, ProducerSettings},
         outages::Outages,
     },
     source::{
         intake::Intake,
+        security::Security,
         settings::{ClientTuning, GroupProtocol, SourceSettings, Start},
     },
     stages::Ports,
@@ -47,9 +47,6 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// acknowledged, so the wait bounds the rate; the workers' records come together anyway.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// Smallest record in the producer's queue, its bookkeeping included.
-const SMALLEST_PRODUCED: u64 = 512;
-
 /// Three failures in a row open a breaker; the first wait is short because a restart is the
 /// commonest outage, the longest is what a recovered sink may stay unnoticed.
 const BREAKER: BreakerPolicy = BreakerPolicy {
@@ -66,6 +63,9 @@ pub(super) struct Line {
     pub(super) topics: Vec<Arc<str>>,
     pub(super) dispatcher: Dispatcher<Work>,
     pub(super) workshop: Arc<Workshop>,
+    /// By name in the plan; they follow a changed limit.
+    pub(super) sinks: BTreeMap<Arc<str>, Arc<dyn Sink>>,
+    pub(super) publisher: Option<Arc<dyn Publisher>>,
 }
 
 /// Makes dispatcher, sinks and stages.
@@ -78,11 +78,11 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
         sinks.insert(sink.name.shared(), guard as Arc<dyn Sink>);
     }
     let publisher = match pipeline.produces() {
-        true => Some(producer(pipeline, sink_plan(plan, PRODUCER))?),
+        true => Some(producer(options, sink_plan(plan, PRODUCER))?),
         false => None,
     };
     let ports = Ports {
-        sinks,
+        sinks: sinks.clone(),
         publisher: publisher.clone(),
         registry: options.registry.clone(),
     };
@@ -91,7 +91,7 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
     let topic = pipeline.failure.dead_letter_topic.as_ref();
     let workshop = Workshop {
         policy: Policy::from(&pipeline.failure),
-        letters: topic.and_then(|topic| Some((topic.shared(), publisher?))),
+        letters: topic.and_then(|topic| Some((topic.shared(), publisher.clone()?))),
         outages,
         counters: Arc::new(Counters::default()),
         troubles: Arc::new(Troubles::default()),
@@ -109,6 +109,8 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
             .collect(),
         dispatcher: Dispatcher::new(Lanes::isolated(detached), budgets),
         workshop: Arc::new(workshop),
+        sinks,
+        publisher,
     })
 }
 
@@ -136,7 +138,7 @@ impl Line {
     }
 
     /// What the source hands its records to.
-    pub(super) fn intake(&self, options: &Options, plan: &Plan) -> Box<dyn Intake> {
+    pub(super) fn intake(&self, options: &Options) -> Box<dyn Intake> {
         let pipeline = &options.pipeline;
         Box::new(DispatcherIntake::new(Admissions {
             dispatcher: self.dispatcher.clone(),
@@ -145,7 +147,6 @@ impl Line {
             key_rule: keys::KeyRule::of(pipeline),
             hasher: keys::hasher(pipeline),
             largest: pipeline.source.max_message_bytes,
-            limits: budgets::dispatcher(plan).partition,
         }))
     }
 
@@ -154,6 +155,7 @@ impl Line {
         let source = &options.pipeline.source;
         SourceSettings {
             bootstrap: bootstrap(&options.pipeline),
+            security: Security::of(source, &options.secrets),
             group: source.consumer_group.to_string(),
             topics: self.topics.iter().map(|topic| topic.to_string()).collect(),
             protocol: match source.group_protocol {
@@ -187,7 +189,7 @@ fn local_workers(plan: &Plan) -> u32 {
 
 /// The plan's budgets. Its limit on records in flight is for stages that wait for others; where
 /// none does, every worker may hold a whole turn of one partition.
-fn limits(plan: &Plan, inline: lane::Locality) -> Budgets {
+pub(super) fn limits(plan: &Plan, inline: lane::Locality) -> Budgets {
     let mut budgets = budgets::dispatcher(plan);
     if inline == lane::Locality::Local {
         let turns = local_workers(plan) * TURN;
@@ -196,7 +198,7 @@ fn limits(plan: &Plan, inline: lane::Locality) -> Budgets {
     budgets
 }
 
-fn sink_plan<'p>(plan: &'p Plan, name: &str) -> &'p SinkPlan {
+pub(super) fn sink_plan<'p>(plan: &'p Plan, name: &str) -> &'p SinkPlan {
     let found = plan.sinks.iter().find(|sink| sink.name == name);
     found.expect("the demand names every sink of the pipeline")
 }
@@ -230,23 +232,21 @@ fn open(
     Ok(Arc::new(Guarded::new(opened, settings)))
 }
 
-fn producer(
-    pipeline: &ValidatedPipeline,
-    sizes: &SinkPlan,
-) -> Result<Arc<dyn Publisher>, RunError> {
+fn producer(options: &Options, sizes: &SinkPlan) -> Result<Arc<dyn Publisher>, RunError> {
     let fail = |source| RunError::Sink {
         name: PRODUCER.to_owned(),
         source,
     };
-    let mut connection = ClientConfig::new();
-    connection
-        .set("bootstrap.servers", bootstrap(pipeline))
-        .set("client.id", "penstock");
+    let source = &options.pipeline.source;
+    let connection = Connection {
+        bootstrap: bootstrap(&options.pipeline),
+        security: Security::of(source, &options.secrets),
+    };
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let settings = ProducerSettings {
-        queue_records: narrow(sizes.batch.0 / SMALLEST_PRODUCED),
+        queue_records: kafka::queue_records(sizes.batch.0),
         queue_bytes: narrow(sizes.batch.0),
-        max_message_bytes: narrow(budgets::produced(pipeline.source.max_message_bytes)),
+        max_message_bytes: narrow(budgets::produced(source.max_message_bytes)),
         delivery_timeout: DELIVERY_TIMEOUT,
         linger: LINGER,
         compression: Compression::None,
@@ -256,7 +256,8 @@ fn producer(
     ))
 }
 
-fn bootstrap(pipeline: &ValidatedPipeline) -> String {
+/// The brokers in the client's form.
+pub(crate) fn bootstrap(pipeline: &ValidatedPipeline) -> String {
     let servers = pipeline.source.bootstrap_servers.iter();
     servers
         .map(ToString::to_string)

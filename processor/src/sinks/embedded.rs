@@ -30,15 +30,19 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use penstock_sizing::SinkPlan;
 use serde::de::IgnoredAny;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 pub use self::facts::EmbeddedHealth;
 use self::{
     facts::Facts,
-    writer::{File, Job, Limits, Writer},
+    writer::{File, Job, Limits, Sizes, Writer},
 };
-use crate::sinks::{Action, Effect, Reply, Sink, SinkError, weight::weight};
+use crate::{
+    elastic::{Above, Elastic},
+    sinks::{Action, Effect, Reply, Sink, SinkError, weight::weight},
+};
 
 /// Sizes of an embedded sink; from the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,9 +68,9 @@ pub struct Embedded {
     // Dropped first: its end is what ends the writer.
     jobs: mpsc::Sender<Job>,
     _writer: WriterThread,
-    bytes: Arc<Semaphore>,
-    queue_bytes: u32,
+    bytes: Elastic,
     facts: Arc<Facts>,
+    sizes: Arc<Sizes>,
 }
 
 impl Embedded {
@@ -87,12 +91,15 @@ impl Embedded {
         let facts = Arc::new(Facts::default());
         let limits = Limits {
             path,
-            page_cache_bytes: settings.page_cache_bytes,
+            // Half, so that the next group can fill up while this one is committed.
+            sizes: Arc::new(Sizes::new(
+                settings.page_cache_bytes,
+                u64::from(queue_bytes / 2),
+            )),
             log_bytes: settings.log_bytes,
             group_effects: settings.group_effects.max(1),
-            // Half, so that the next group can fill up while this one is committed.
-            group_bytes: usize::try_from(queue_bytes / 2).unwrap_or(usize::MAX),
         };
+        let sizes = Arc::clone(&limits.sizes);
         let file = File::open(&limits)?;
         let writer = Writer {
             jobs: queue,
@@ -103,14 +110,14 @@ impl Embedded {
             .name("sink-embedded".to_owned())
             .spawn(move || writer.run(file))
             .map_err(|error| unavailable(&format!("starting the writer: {error}")))?;
-        let bytes = Arc::new(Semaphore::new(queue_bytes as usize));
+        let bytes = Elastic::new(queue_bytes);
         let writer = WriterThread(Some(thread));
         Ok(Self {
             jobs,
             _writer: writer,
             bytes,
-            queue_bytes,
             facts,
+            sizes,
         })
     }
 
@@ -118,20 +125,19 @@ impl Embedded {
     #[must_use]
     pub fn health(&self) -> EmbeddedHealth {
         let waiting = self.jobs.max_capacity() - self.jobs.capacity();
-        let bytes = self.queue_bytes as usize - self.bytes.available_permits();
-        self.facts.health(waiting as u64, bytes as u64)
+        let bytes = self.bytes.size().saturating_sub(self.bytes.available());
+        self.facts.health(waiting as u64, bytes.into())
     }
 
     async fn queue(&self, effect: Effect, deadline: Instant) -> Result<Reply, SinkError> {
         check(&effect)?;
         let weight = weight(&effect);
-        let share = u32::try_from(weight)
-            .unwrap_or(u32::MAX)
-            .min(self.queue_bytes);
-        let permit = Arc::clone(&self.bytes)
-            .acquire_many_owned(share)
+        let wish = u32::try_from(weight).unwrap_or(u32::MAX);
+        let permit = self
+            .bytes
+            .acquire_owned(wish, Above::Alone)
             .await
-            .map_err(ended)?;
+            .ok_or_else(|| unavailable("the queue has no room for anything"))?;
         let (answer, reply) = oneshot::channel();
         let job = Job {
             effect,
@@ -150,6 +156,12 @@ impl Embedded {
 impl Sink for Embedded {
     fn submit(&self, effect: Effect, deadline: Instant) -> BoxFuture<'_, Result<Reply, SinkError>> {
         Box::pin(self.queue(effect, deadline))
+    }
+
+    fn resize(&self, sizes: &SinkPlan) {
+        let queue = u32::try_from(sizes.batch.0).unwrap_or(u32::MAX);
+        self.bytes.resize(queue);
+        self.sizes.set(sizes.page_cache.0, u64::from(queue / 2));
     }
 }
 

@@ -15,6 +15,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use penstock_sizing::SinkPlan;
 use tokio::sync::Semaphore;
 
 pub use self::latency::LATENCY_BOUNDS_MICROS;
@@ -164,6 +165,10 @@ impl<S: Sink> Guarded<S> {
 impl<S: Sink> Sink for Guarded<S> {
     fn submit(&self, effect: Effect, deadline: Instant) -> BoxFuture<'_, Result<Reply, SinkError>> {
         Box::pin(self.run(effect, deadline))
+    }
+
+    fn resize(&self, sizes: &SinkPlan) {
+        self.sink.resize(sizes);
     }
 }
 

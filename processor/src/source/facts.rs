@@ -4,8 +4,12 @@
 use std::{sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
+use rdkafka::error::RDKafkaErrorCode;
 
-use super::intake::{Epoch, Held};
+use super::{
+    intake::{Epoch, Held},
+    settings::ClientLimits,
+};
 use crate::record::{Position, TopicPartition};
 
 /// How the source is doing as a whole.
@@ -82,6 +86,17 @@ pub struct Faults {
     pub rebuilds: u64,
 }
 
+/// A message that the client could not read, such as a batch that decompresses to too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Where it is.
+    pub position: Position,
+    /// What the client says.
+    pub code: RDKafkaErrorCode,
+    /// When it was met last.
+    pub seen: Instant,
+}
+
 /// A snapshot.
 #[derive(Clone, Debug)]
 pub struct SourceFacts {
@@ -96,7 +111,11 @@ pub struct SourceFacts {
     /// Faults since the start.
     pub faults: Faults,
     /// Where the client last found a message that it could not read.
-    pub unreadable_at: Option<Position>,
+    pub unreadable: Option<Unreadable>,
+    /// What the running client was built with.
+    pub limits: ClientLimits,
+    /// What clients and brokers complain about now.
+    pub trouble: Option<Arc<str>>,
     /// When the broker last acknowledged a commit.
     pub last_commit: Option<Instant>,
     /// When the record loop last turned: its watchdog looks at the age.
@@ -108,14 +127,16 @@ pub struct SourceFacts {
 pub(super) struct FactsCell(Arc<Mutex<SourceFacts>>);
 
 impl FactsCell {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, limits: ClientLimits) -> Self {
         Self(Arc::new(Mutex::new(SourceFacts {
             phase: Phase::default(),
             partitions: Vec::new(),
             pauses: 0,
             rebalances: 0,
             faults: Faults::default(),
-            unreadable_at: None,
+            unreadable: None,
+            limits,
+            trouble: None,
             last_commit: None,
             last_turn: now,
         })))

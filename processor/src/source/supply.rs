@@ -3,6 +3,8 @@
 
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
+use rdkafka::error::RDKafkaErrorCode;
+
 use super::{
     client::Client,
     events::Events,
@@ -30,7 +32,7 @@ pub(super) struct Supply {
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) faults: Faults,
-    pub(super) unreadable_at: Option<Position>,
+    pub(super) unreadable: Option<(Position, RDKafkaErrorCode)>,
     /// Partitions that went backwards and have to be read again.
     pub(super) backwards: Vec<Position>,
 }
@@ -203,9 +205,9 @@ fn judge(
         partition,
         offset: message.offset(),
     };
-    if message.error().is_some() {
+    if let Some(code) = message.error() {
         found.faults.unreadable += 1;
-        found.unreadable_at = Some(position);
+        found.unreadable = Some((position, code));
         return None;
     }
     match ownership.judge(position) {

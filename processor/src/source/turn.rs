@@ -8,14 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::error::RDKafkaErrorCode;
-
 use super::{
     Control,
     client::{Client, Closed},
     commits::Commits,
     events::{Answered, Event},
-    facts::{FactsCell, Phase},
+    facts::{FactsCell, Phase, Unreadable},
     gears::Gears,
     intake::{Intake, Watermark},
     ownership::{Owned, Ownership, State},
@@ -23,6 +21,7 @@ use super::{
     settings::SourceSettings,
     silence::Silence,
     supply::Supply,
+    trouble::Troubles,
 };
 use crate::record::TopicPartition;
 
@@ -57,8 +56,11 @@ pub(super) struct Turns {
     pub(super) beginnings: Vec<Watermark>,
     pub(super) stopping: bool,
     pub(super) facts: FactsCell,
-    control: Arc<Control>,
+    pub(super) troubles: Troubles,
+    pub(super) control: Arc<Control>,
+    pub(super) too_large: bool,
     next_tick: Instant,
+    pub(super) next_rebuild: Instant,
     pub(super) fatal: bool,
 }
 
@@ -83,8 +85,11 @@ impl Turns {
             beginnings: Vec::new(),
             stopping: false,
             facts,
+            troubles: Troubles::default(),
             control,
             next_tick: now,
+            next_rebuild: now,
+            too_large: false,
             fatal: false,
             settings,
         }
@@ -150,10 +155,7 @@ impl Turns {
             Event::Revoke(named) => self.begin_revoke(named, now),
             Event::Lost(named) => self.lose(&self.client.identify_all(&named)),
             Event::Committed(answers) => self.committed(&answers, now),
-            Event::Error(code) => {
-                self.fatal |= code == RDKafkaErrorCode::Fatal;
-                self.facts.update(|facts| facts.faults.client += 1);
-            }
+            Event::Error(complaint) => self.hear(complaint, now),
         }
     }
 
@@ -192,6 +194,9 @@ impl Turns {
                 Some(now)
             };
         });
+        if !done.is_empty() {
+            self.things_go_well();
+        }
         let beginnings = std::mem::take(&mut self.beginnings);
         let (ours, theirs): (Vec<_>, Vec<_>) = done
             .into_iter()
@@ -251,7 +256,7 @@ impl Turns {
             let found = self
                 .supply
                 .refill(&self.client, &mut self.ownership, patience);
-            self.account(found);
+            self.account(found, now);
         }
         let admission = self.supply.offer(&mut *self.intake, &mut self.ownership);
         if let Some(partition) = self.gears.observe(admission.held, now) {
@@ -261,13 +266,18 @@ impl Turns {
         }
     }
 
-    fn account(&mut self, found: super::supply::Found) {
+    fn account(&mut self, found: super::supply::Found, now: Instant) {
+        let unreadable = found.unreadable.map(|(position, code)| Unreadable {
+            position,
+            code,
+            seen: now,
+        });
         if found.faults != super::facts::Faults::default() {
             self.facts.update(|facts| {
                 facts.faults.unowned += found.faults.unowned;
                 facts.faults.backwards += found.faults.backwards;
                 facts.faults.unreadable += found.faults.unreadable;
-                facts.unreadable_at = found.unreadable_at.or(facts.unreadable_at);
+                facts.unreadable = unreadable.or(facts.unreadable);
             });
         }
         let backwards = found.backwards.iter().map(|at| at.partition);

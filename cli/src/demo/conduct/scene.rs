@@ -14,6 +14,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use penstock_cgroup::Cgroup;
 use penstock_processor::plan::{Facts, demand};
 use penstock_sizing::{Bytes, derive};
 
@@ -21,7 +22,6 @@ use super::{DemoError, Options, machine};
 use crate::demo::{
     audit::{Audit, Findings},
     broker::{Broker, Topic},
-    cgroup::Cgroup,
     child::Launch,
     commits::{self, Watched},
     dead_letters::{self, Origins},

@@ -99,10 +99,7 @@ fn connect(path: &Path, page_cache_bytes: u64) -> Result<Connection, OpenError> 
         tries < LOCK_TRIES
     }))?;
     connection.set_prepared_statement_cache_capacity(32);
-    let cache_kib = i64::try_from(page_cache_bytes / 1024)
-        .unwrap_or(i64::MAX)
-        .max(1);
-    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    set_page_cache(&connection, page_cache_bytes)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
@@ -110,6 +107,13 @@ fn connect(path: &Path, page_cache_bytes: u64) -> Result<Connection, OpenError> 
     // Never by a commit: see the checkpoints.
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     Ok(connection)
+}
+
+/// Bounds the connection's page cache; a smaller one is freed at once.
+pub(super) fn set_page_cache(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
+    let kib = i64::try_from(bytes / 1024).unwrap_or(i64::MAX).max(1);
+    connection.pragma_update(None, "cache_size", -kib)?;
+    connection.release_memory()
 }
 
 /// Creates the tables unless they are there. A file that has them is not written to, so a locked

@@ -1,7 +1,14 @@
 //! The one thread that writes: takes what is queued, commits it as one group, then answers.
 //! Layer: shell
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -18,21 +25,29 @@ use crate::sinks::{Effect, Reply, SinkError, weight::reply_weight};
 pub(super) struct File {
     connection: Connection,
     checkpoints: Checkpoints,
+    page_cache: u64,
 }
 
 impl File {
     /// Opens or creates the file.
     pub(super) fn open(limits: &Limits) -> Result<Self, SinkError> {
-        let connection = schema::open(&limits.path, limits.page_cache_bytes)?;
+        let page_cache = limits.sizes.page_cache();
+        let connection = schema::open(&limits.path, page_cache)?;
         let checkpoints = Checkpoints::start(&limits.path, limits.log_bytes)?;
         Ok(Self {
             connection,
             checkpoints,
+            page_cache,
         })
     }
 
-    /// Copies the log when it is time; `None` when the file has to be opened anew.
-    fn committed(mut self) -> Option<Self> {
+    /// Between two groups: takes up a new size of the page cache and copies the log when it is time;
+    /// `None` when the file has to be opened anew.
+    fn committed(mut self, page_cache: u64) -> Option<Self> {
+        if page_cache != self.page_cache {
+            schema::set_page_cache(&self.connection, page_cache).ok()?;
+            self.page_cache = page_cache;
+        }
         let looked = self.checkpoints.committed(&self.connection);
         looked.ok().map(|()| self)
     }
@@ -54,10 +69,37 @@ pub(super) struct Job {
 /// Where the writer writes and how much at once.
 pub(super) struct Limits {
     pub(super) path: PathBuf,
-    pub(super) page_cache_bytes: u64,
+    pub(super) sizes: Arc<Sizes>,
     pub(super) log_bytes: u64,
     pub(super) group_effects: usize,
-    pub(super) group_bytes: usize,
+}
+
+/// Sizes that follow the memory limit while the writer is at work.
+pub(super) struct Sizes {
+    page_cache_bytes: AtomicU64,
+    group_bytes: AtomicU64,
+}
+
+impl Sizes {
+    pub(super) fn new(page_cache_bytes: u64, group_bytes: u64) -> Self {
+        Self {
+            page_cache_bytes: AtomicU64::new(page_cache_bytes),
+            group_bytes: AtomicU64::new(group_bytes),
+        }
+    }
+
+    pub(super) fn set(&self, page_cache_bytes: u64, group_bytes: u64) {
+        self.page_cache_bytes.store(page_cache_bytes, Relaxed);
+        self.group_bytes.store(group_bytes, Relaxed);
+    }
+
+    fn page_cache(&self) -> u64 {
+        self.page_cache_bytes.load(Relaxed)
+    }
+
+    fn group(&self) -> usize {
+        usize::try_from(self.group_bytes.load(Relaxed)).unwrap_or(usize::MAX)
+    }
 }
 
 /// State of the writer thread.
@@ -130,7 +172,7 @@ impl Writer {
                     .into_iter()
                     .zip(outcomes)
                     .for_each(|(job, outcome)| job.tell(outcome));
-                file.committed()
+                file.committed(self.limits.sizes.page_cache())
             }
             Err(Fault::Busy(reason) | Fault::Record(reason)) => {
                 self.refuse(taken, &reason);
@@ -153,7 +195,7 @@ impl Writer {
     ) -> Result<Vec<Result<Reply, SinkError>>, Fault> {
         let mut group = Group::begin(connection)?;
         let mut outcomes = Vec::with_capacity(taken.capacity());
-        let mut bytes = 0;
+        let (mut bytes, most) = (0, self.limits.sizes.group());
         while let Some(job) = taken.get(outcomes.len()) {
             let outcome = match group.apply(&job.effect) {
                 Ok(reply) => Ok(reply),
@@ -162,7 +204,7 @@ impl Writer {
             };
             bytes += job.weight + outcome.as_ref().map_or(0, reply_weight);
             outcomes.push(outcome);
-            if taken.len() < self.limits.group_effects && bytes < self.limits.group_bytes {
+            if taken.len() < self.limits.group_effects && bytes < most {
                 taken.extend(self.next(now));
             }
         }

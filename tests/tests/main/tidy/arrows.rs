@@ -7,12 +7,14 @@ use super::source;
 
 const CRDS: &str = "penstock-crds";
 const SIZING: &str = "penstock-sizing";
+const DEMAND: &str = "penstock-demand";
 
 /// Crates of ours that a crate may depend on; `None` is all of them.
 fn allowed(package: &str) -> Option<Option<&'static [&'static str]>> {
     Some(match package {
-        CRDS | SIZING => Some(&[]),
-        "penstock-processor" | "penstock-operator" => Some(&[CRDS, SIZING]),
+        CRDS | SIZING | "penstock-cgroup" => Some(&[]),
+        DEMAND => Some(&[CRDS, SIZING]),
+        "penstock-processor" | "penstock-operator" => Some(&[CRDS, SIZING, DEMAND]),
         "penstock-cli" | "penstock-tests" | "penstock-e2e" | "penstock-bench" => None,
         _ => return None,
     })

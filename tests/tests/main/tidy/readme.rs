@@ -62,7 +62,7 @@ fn stages() -> String {
     let mut table = String::from("| stage | what it does | sinks |\n|---|---|---|\n");
     for kind in StageKind::ALL {
         let name = kind.field();
-        let sinks = SinkKind::BUILT.iter().filter(|sink| sink.serves(kind));
+        let sinks = SinkKind::ALL.iter().filter(|sink| sink.serves(kind));
         let sinks: Vec<_> = sinks.map(|sink| format!("`{}`", sink.field())).collect();
         let what = description(name);
         table += &format!("| `{name}` | {what} | {} |\n", sinks.join(", "));

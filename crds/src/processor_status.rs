@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::State;
+
 /// One processor at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -11,6 +13,9 @@ pub struct Status {
     pub pipeline: String,
     /// Whether and why it is ready.
     pub readiness: String,
+    /// What the fleet is asked to do, and whether this processor has done it.
+    #[serde(default)]
+    pub control: ControlStatus,
     /// Records finished since the start, by outcome.
     pub finished: Finished,
     /// Partitions assigned to this process.
@@ -29,6 +34,21 @@ pub struct Status {
     pub sinks: Vec<SinkStatus>,
     /// The last failures of records, without payload.
     pub troubles: Vec<Trouble>,
+}
+
+/// What the fleet is asked to do, as far as this processor has read and done it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ControlStatus {
+    /// `spec.state`, as last read.
+    pub state: State,
+    /// Nothing is admitted, nothing is in flight, and an acknowledged commit covers every finished
+    /// record. Never while `Running`.
+    pub settled: bool,
+    /// The settings file holds more than another `state`: that takes a restart.
+    pub restart_needed: bool,
+    /// Why the settings file cannot be used; the last good state holds.
+    pub fault: Option<String>,
 }
 
 /// Why records wait in the client.
@@ -147,6 +167,26 @@ pub struct SourceStatus {
     pub commit_failures: u64,
     /// Seconds since the last acknowledged commit; `None` before the first.
     pub seconds_since_commit: Option<u64>,
+    /// What clients and brokers complain about now, such as refused credentials.
+    #[serde(default)]
+    pub trouble: Option<String>,
+    /// The last batch that the client could not read, while it still tries: its partition stands
+    /// still until the batch is gone from the log.
+    pub stuck: Option<StuckStatus>,
+}
+
+/// A batch that the client cannot read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StuckStatus {
+    /// Topic name.
+    pub topic: String,
+    /// Partition number.
+    pub partition: i32,
+    /// Offset of the batch.
+    pub offset: i64,
+    /// What the client says, such as `BadCompression`.
+    pub reason: String,
 }
 
 /// Bytes by part of the plan.
@@ -157,12 +197,33 @@ pub struct MemoryStatus {
     pub limit_bytes: u64,
     /// How the cgroup's limit compares with the object's.
     pub limit_source: String,
+    /// Times that the enforced limit changed since the start.
+    pub limit_changes: u64,
     /// Usage less inactive file pages, as the kubelet counts.
     pub working_set_bytes: Option<u64>,
+    /// The working set less what the ledger explains: fixed part and slack beside what the pools
+    /// hold, or may hold where nobody counts. Negative is room.
+    pub model_error_bytes: Option<i64>,
+    /// What the working set is when all of the plan is used.
+    pub plan_peak_bytes: u64,
     /// Each part of the ledger.
     pub parts: Vec<MemoryPart>,
     /// Times that the governor closed the gates: model error, 0 in a healthy pod.
     pub governor_activations: u64,
+    /// What the operator makes conditions of.
+    pub notices: Vec<MemoryNotice>,
+}
+
+/// A fact about the memory of this pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryNotice {
+    /// `MemoryFits`, `LimitMismatch`, `MemoryPressure` or `MemorySpare`.
+    pub condition: String,
+    /// Whether it is so.
+    pub holds: bool,
+    /// Why, with the numbers.
+    pub message: String,
 }
 
 /// One part of the ledger.

@@ -1,4 +1,4 @@
-//! What a pipeline asks of the memory law.
+//! What a pipeline asks of the memory law: one mapping for processor, operator and command line.
 //! Layer: core
 
 use penstock_crds::pipeline::{self, SinkBody, StageBody, ValidatedPipeline};
@@ -121,9 +121,10 @@ fn compressed(declared: &pipeline::Facts) -> u32 {
 fn sinks(pipeline: &ValidatedPipeline) -> Vec<SinkDemand> {
     let declared = pipeline.sinks.iter().map(|sink| {
         let kind = match &sink.body {
+            SinkBody::Elasticsearch(_) => SinkKind::Elasticsearch,
+            SinkBody::Mongodb(_) => SinkKind::Mongodb,
+            SinkBody::Redis(_) => SinkKind::Redis,
             SinkBody::Embedded { .. } => SinkKind::Embedded,
-            // kinds of later versions are refused when the object is validated
-            _ => SinkKind::Http,
         };
         SinkDemand {
             name: sink.name.to_string(),

@@ -1,4 +1,4 @@
-//! A memory cgroup of exactly the limit, for one processor; versions 1 and 2.
+//! A memory cgroup of exactly one limit, made for one process and read from outside; versions 1 and 2.
 //! Layer: shell
 
 use std::{
@@ -18,6 +18,15 @@ pub struct Cgroup {
 enum Version {
     One,
     Two,
+}
+
+impl Version {
+    fn limit_file(self) -> &'static str {
+        match self {
+            Self::One => "memory.limit_in_bytes",
+            Self::Two => "memory.max",
+        }
+    }
 }
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -44,11 +53,7 @@ impl Cgroup {
         fs::create_dir(&folder)?;
         // from here on dropping removes the folder
         let cgroup = Self { folder, version };
-        let file = match version {
-            Version::One => "memory.limit_in_bytes",
-            Version::Two => "memory.max",
-        };
-        fs::write(cgroup.folder.join(file), limit_bytes.to_string())?;
+        cgroup.set_limit(limit_bytes)?;
         if version == Version::Two {
             // without swap an excess shows as an OOM kill; absent where swap is not accounted
             let _ = fs::write(cgroup.folder.join("memory.swap.max"), "0");
@@ -67,14 +72,12 @@ impl Cgroup {
     /// # Errors
     /// When the files cannot be read.
     pub fn working_set(&self) -> io::Result<u64> {
-        let (usage, inactive) = match self.version {
-            Version::One => ("memory.usage_in_bytes", "total_inactive_file"),
-            Version::Two => ("memory.current", "inactive_file"),
+        let inactive = match self.version {
+            Version::One => "total_inactive_file",
+            Version::Two => "inactive_file",
         };
-        let usage = fs::read_to_string(self.folder.join(usage))?;
-        let usage = usage.trim().parse().map_err(io::Error::other)?;
         let inactive = self.field("memory.stat", inactive)?;
-        Ok(u64::saturating_sub(usage, inactive))
+        Ok(self.usage()?.saturating_sub(inactive))
     }
 
     /// Bytes that no file stands behind: heap, stacks, allocator.
@@ -101,6 +104,42 @@ impl Cgroup {
             Version::Two => "memory.events",
         };
         self.field(file, "oom_kill")
+    }
+
+    /// Everything that is charged to the cgroup, file pages included, bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn usage(&self) -> io::Result<u64> {
+        self.number(match self.version {
+            Version::One => "memory.usage_in_bytes",
+            Version::Two => "memory.current",
+        })
+    }
+
+    /// Times that usage met the limit and the kernel had to reclaim pages first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn limit_hits(&self) -> io::Result<u64> {
+        match self.version {
+            Version::One => self.number("memory.failcnt"),
+            Version::Two => self.field("memory.events", "max"),
+        }
+    }
+
+    /// Changes the limit of a cgroup at work, as a resize of a pod does.
+    ///
+    /// # Errors
+    /// When the kernel refuses: version 1 does so when it cannot reclaim down to the new limit.
+    pub fn set_limit(&self, limit_bytes: u64) -> io::Result<()> {
+        let file = self.folder.join(self.version.limit_file());
+        fs::write(file, limit_bytes.to_string())
+    }
+
+    fn number(&self, file: &str) -> io::Result<u64> {
+        let text = fs::read_to_string(self.folder.join(file))?;
+        text.trim().parse().map_err(io::Error::other)
     }
 
     fn field(&self, file: &str, name: &str) -> io::Result<u64> {

@@ -1,0 +1,41 @@
+#!/bin/bash
+# up.sh NAME KUBECONFIG [NODE-IMAGE] brings a kind cluster up and prints, a line each, what a client
+# needs: programs=FOLDER, docker=HOST, base=IMAGE to build on, gateway=ADDRESS of this host for pods.
+# Without NODE-IMAGE it is kind's public one where images can be pulled, else one that is built here.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+name=$1 kubeconfig=$2 image=${3:-}
+
+public_image() { sed -n 's/^const Image = "\(.*\)"$/\1/p' "$(module_folder "sigs.k8s.io/kind@v$kind_version")/pkg/apis/config/defaults/image.go"; }
+
+docker_up
+"$here/tools.sh" >/dev/null
+if [ -z "$image" ]; then
+    image=$(public_image)
+    # One that is there already is not asked for again.
+    if docker image inspect "$node_image" >/dev/null 2>&1 || ! timeout 120 docker pull -q "$image" >/dev/null 2>&1; then
+        image=$("$here/node-image.sh")
+    fi
+fi
+if ! kind get clusters -q 2>/dev/null | grep -x -e "$name" >/dev/null; then
+    say "kind create cluster ($image)"
+    configuration=$(mktemp)
+    sed "s#\${HERE}#$here#" "$here/kind.yaml" >"$configuration"
+    kind create cluster --quiet --name "$name" --image "$image" --config "$configuration" \
+        --kubeconfig "$kubeconfig" --wait 180s >&2
+    rm -f "$configuration"
+else
+    kind export kubeconfig --quiet --name "$name" --kubeconfig "$kubeconfig"
+fi
+# The node carries the kubectl of its own version.
+if [ ! -x "$programs/kubectl" ]; then
+    docker cp "$name-control-plane:/usr/bin/kubectl" "$programs/kubectl"
+fi
+# kind waits for the control plane alone.
+kubectl --kubeconfig "$kubeconfig" wait --for=condition=Ready nodes --all --timeout=120s >&2
+kubectl --kubeconfig "$kubeconfig" -n kube-system rollout status deployment/coredns --timeout=120s >&2
+# What the images of Penstock are built on: the Debian of a node built here, or the public one.
+base=debian:$debian-slim
+! docker image inspect "$debian_image" >/dev/null 2>&1 || base=$debian_image
+printf 'programs=%s\ndocker=%s\nbase=%s\ngateway=%s\n' "$programs" "${DOCKER_HOST:-}" "$base" \
+    "$(docker network inspect kind | jq -r '.[0].IPAM.Config[].Gateway // empty' | grep -F . | head -n 1)"

@@ -1,0 +1,121 @@
+//! The scenarios: what is done to pipelines, and what a user must see then.
+//! Layer: shell
+
+use clap::ValueEnum;
+
+use super::{CheckError, Site, world::World};
+
+mod children;
+mod faults;
+mod many;
+mod objects;
+mod refusal;
+mod rights;
+mod rollout;
+mod smoke;
+mod states;
+mod upgrade;
+
+/// Figures and remarks of a scenario that passed.
+pub(crate) type Notes = Vec<String>;
+
+/// A scenario by its name on the command line, in the order of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    /// One pipeline from `kubectl apply` to its last commit, every owned field, a second apply.
+    Smoke,
+    /// Objects that the API server must refuse, each with its message, and the examples.
+    BadObjects,
+    /// A larger memory limit rolls one pod at a time.
+    Memory,
+    /// A limit that no plan fits is refused by the API server.
+    ImpossibleLimit,
+    /// A limit that only the cluster's facts make impossible leaves the old fleet running.
+    ClusterFacts,
+    /// So does a topic that does not exist.
+    UnknownTopic,
+    /// So does a wrong password; no password shows anywhere.
+    Credentials,
+    /// Pause, resume, drain with evidence.
+    States,
+    /// Deletion at any moment.
+    Deletion,
+    /// A ConfigMap of the same name that somebody else made.
+    Foreign,
+    /// Two pipelines with one consumer group.
+    SharedGroup,
+    /// Children deleted or edited by hand.
+    Children,
+    /// The leading operator killed in the middle of a rollout.
+    Leader,
+    /// No operator while records flow.
+    OperatorDown,
+    /// A pod killed for its memory by force.
+    OomKilled,
+    /// Pods that a quota or an admission check refuses.
+    Denials,
+    /// A node drained under the fleet.
+    NodeDrain,
+    /// Many pipelines at once, then idling.
+    Many,
+    /// New rules of the kind over objects that were stored before.
+    Upgrade,
+    /// Every call of the operator against its role; what no test here can show.
+    Rights,
+}
+
+impl Scenario {
+    /// The name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Smoke => "smoke",
+            Self::BadObjects => "bad-objects",
+            Self::Memory => "memory",
+            Self::ImpossibleLimit => "impossible-limit",
+            Self::ClusterFacts => "cluster-facts",
+            Self::UnknownTopic => "unknown-topic",
+            Self::Credentials => "credentials",
+            Self::States => "states",
+            Self::Deletion => "deletion",
+            Self::Foreign => "foreign",
+            Self::SharedGroup => "shared-group",
+            Self::Children => "children",
+            Self::Leader => "leader",
+            Self::OperatorDown => "operator-down",
+            Self::OomKilled => "oom-killed",
+            Self::Denials => "denials",
+            Self::NodeDrain => "node-drain",
+            Self::Many => "many",
+            Self::Upgrade => "upgrade",
+            Self::Rights => "rights",
+        }
+    }
+
+    /// Carries it out.
+    pub(crate) fn run(self, site: &Site<'_>) -> Result<Notes, CheckError> {
+        let mut world = World::new(site, self.name())?;
+        let scenario = match self {
+            Self::Smoke => smoke::smoke,
+            Self::BadObjects => objects::bad_objects,
+            Self::Memory => rollout::memory,
+            Self::ImpossibleLimit => refusal::impossible_limit,
+            Self::ClusterFacts => refusal::cluster_facts,
+            Self::UnknownTopic => refusal::unknown_topic,
+            Self::Credentials => refusal::credentials,
+            Self::States => states::states,
+            Self::Deletion => states::deletion,
+            Self::Foreign => children::foreign,
+            Self::SharedGroup => children::shared_group,
+            Self::Children => children::children,
+            Self::Leader => rollout::leader,
+            Self::OperatorDown => rollout::operator_down,
+            Self::OomKilled => faults::oom_killed,
+            Self::Denials => refusal::denials,
+            Self::NodeDrain => faults::node_drain,
+            Self::Many => many::many,
+            Self::Upgrade => upgrade::upgrade,
+            Self::Rights => rights::rights,
+        };
+        scenario(&mut world)
+    }
+}

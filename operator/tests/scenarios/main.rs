@@ -1,0 +1,11 @@
+//! What reconcile does to a cluster: every path, a crash at every write, the rights that it used.
+//! Layer: test
+
+mod crash;
+mod golden;
+mod lease;
+mod model;
+mod obstacles;
+mod paths;
+mod rights;
+mod world;
