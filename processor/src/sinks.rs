@@ -6,12 +6,19 @@
 
 pub mod document;
 pub mod flush_target;
+pub mod grouping;
+pub mod grouped;
 pub mod probe;
+mod origin;
+pub mod secret;
 pub mod embedded;
+pub mod elasticsearch;
+pub mod mongodb;
 pub mod guard;
 pub mod outages;
 pub mod kafka;
 pub mod redis;
+mod weight;
 
 use std::{sync::Arc, time::Instant};
 

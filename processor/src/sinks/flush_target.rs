@@ -21,7 +21,8 @@ pub struct Place {
 pub struct Counters {
     /// Field name, dots descend, and absolute value.
     pub fields: Vec<(Arc<str>, i64)>,
-    /// Grows with every change of the fields; at least 1, at most `i64::MAX`.
+    /// Grows with every change of the fields; 1 to `i64::MAX`. Of a document that was read, 0 when
+    /// nobody has flushed to it.
     pub version: u64,
 }
 
