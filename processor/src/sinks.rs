@@ -19,6 +19,7 @@ pub mod outages;
 pub mod kafka;
 pub mod redis;
 mod weight;
+pub mod reach;
 
 use std::{sync::Arc, time::Instant};
 
@@ -175,7 +176,7 @@ pub enum Reply {
 }
 
 /// Why an effect did not happen. Who is to blame decides what the record costs.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum SinkError {
     /// The record causes it: bad document, too large. Costs an attempt.
     #[error("sink rejected the record: {reason}")]
@@ -197,6 +198,18 @@ pub enum SinkError {
         /// Lower-case fragment without payload.
         reason: String,
     },
+}
+
+impl SinkError {
+    /// The reason alone, whoever is to blame.
+    #[must_use]
+    pub fn into_reason(self) -> String {
+        match self {
+            Self::Record { reason }
+            | Self::Unavailable { reason }
+            | Self::Elsewhere { reason, .. } => reason,
+        }
+    }
 }
 
 /// An external system behind one name of `sinks`.

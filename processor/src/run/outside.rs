@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use penstock_crds::pipeline::{
-    HttpMethod, HttpStage, RedisSink, Sink as Declared, SinkBody, SinkId, SinkTls, StageBody,
+    HttpMethod, HttpStage, RedisSink, Sink as Declared, SinkBody, SinkId, StageBody,
     ValidatedPipeline,
 };
 use penstock_sizing::Plan;
@@ -17,14 +17,17 @@ use crate::{
     budgets, plan,
     sinks::{
         Sink, SinkError,
+        elasticsearch::Elasticsearch,
         embedded::Embedded,
         flush_target::FlushTarget,
         guard::{GuardSettings, Guarded},
+        mongodb::Mongodb,
         outages::{Breaking, Outages},
+        reach,
         redis::{
             Redis,
             keyspace::Keyspace,
-            settings::{self, FlushRoute, RedisServer, RedisSettings, RedisTls},
+            settings::{self, FlushRoute, RedisSettings},
         },
     },
     stages::http::endpoint::{self, AnswerUse, Endpoint, EndpointMethod, EndpointSettings},
@@ -103,11 +106,15 @@ impl Opener<'_> {
                 let opened = Redis::open(self.redis(sink, body, outside)?);
                 outside.add(sink, Guarded::new(opened, self.guard(sink)));
             }
-            SinkBody::Elasticsearch(_) | SinkBody::Mongodb(_) => {
-                let kind = sink.body.kind().field();
-                return Err(SinkError::Unavailable {
-                    reason: format!("kind {kind} is not built into this version"),
-                });
+            SinkBody::Elasticsearch(body) => {
+                let settings = reach::search_cluster(body, self.secrets);
+                let opened = Elasticsearch::open(&settings, budgets::grouped(sizes, self.plan))?;
+                outside.add_target(sink, Guarded::new(opened, self.guard(sink)));
+            }
+            SinkBody::Mongodb(body) => {
+                let settings = reach::document_store(body, self.secrets);
+                let opened = Mongodb::open(&settings, budgets::grouped(sizes, self.plan))?;
+                outside.add_target(sink, Guarded::new(opened, self.guard(sink)));
             }
         }
         Ok(())
@@ -145,7 +152,7 @@ impl Opener<'_> {
             })
         });
         Ok(RedisSettings {
-            server: redis_server(body, self.secrets),
+            server: reach::counter_store(body, self.secrets),
             keyspace: Keyspace::new(&self.pipeline.namespace, &self.pipeline.name),
             connections: REDIS_CONNECTIONS,
             queue_bytes: settings::queue_bytes(sizes),
@@ -218,29 +225,26 @@ struct Way {
 }
 
 impl Outside {
-    fn add<S: Sink + 'static>(&mut self, sink: &Declared, guarded: Guarded<S>) {
+    /// A sink that takes flushes, too.
+    fn add_target<S: Sink + FlushTarget + 'static>(
+        &mut self,
+        sink: &Declared,
+        guarded: Guarded<S>,
+    ) {
         let guarded = Arc::new(guarded);
+        let target: Arc<dyn FlushTarget> = Arc::clone(&guarded) as _;
+        self.targets.insert(sink.name.shared(), target);
+        self.watch(sink, guarded);
+    }
+
+    fn add<S: Sink + 'static>(&mut self, sink: &Declared, guarded: Guarded<S>) {
+        self.watch(sink, Arc::new(guarded));
+    }
+
+    fn watch<S: Sink + 'static>(&mut self, sink: &Declared, guarded: Arc<Guarded<S>>) {
         let name = sink.name.shared();
         let breaking: Arc<dyn Breaking> = Arc::clone(&guarded) as _;
         self.outages.watch(Arc::clone(&name), breaking);
         self.sinks.insert(name, guarded);
-    }
-}
-
-/// How a Redis server of the object is reached.
-pub(crate) fn redis_server(body: &RedisSink, secrets: &Path) -> RedisServer {
-    let (host, port) = body.address.parts();
-    let authority = |tls: &SinkTls| {
-        let file = tls.authority.as_ref();
-        file.map(|file| secrets.join(file.secret.as_str()).join(file.key.as_str()))
-    };
-    RedisServer {
-        host: host.to_owned(),
-        port,
-        database: body.database,
-        credentials: body.secret.as_ref().map(|name| secrets.join(name.as_str())),
-        tls: body.tls.as_ref().map(|tls| RedisTls {
-            authority: authority(tls),
-        }),
     }
 }

@@ -21,6 +21,7 @@ mod writer;
 use std::{sync::Arc, time::Instant};
 
 use futures::future::BoxFuture;
+use penstock_sizing::SinkPlan;
 
 use self::{client::Client, writer::Writer};
 use super::{
@@ -91,6 +92,10 @@ impl Sink for Elasticsearch {
     fn submit(&self, effect: Effect, deadline: Instant) -> BoxFuture<'_, Result<Reply, SinkError>> {
         self.groups.submit(effect, deadline)
     }
+
+    fn resize(&self, sizes: &SinkPlan) {
+        self.groups.resize(sizes);
+    }
 }
 
 impl FlushTarget for Elasticsearch {
@@ -110,7 +115,7 @@ impl FlushTarget for Elasticsearch {
             });
             match items {
                 Ok(items) => items.into_iter().map(bulk::judge_row).collect(),
-                Err(error) => rows.iter().map(|_| Err(repeated(&error))).collect(),
+                Err(error) => rows.iter().map(|_| Err(error.clone())).collect(),
             }
         })
     }
@@ -127,12 +132,5 @@ impl FlushTarget for Elasticsearch {
             let found = answer::found(&answer, 1)?.into_iter().next();
             found.map_or(Ok(None), answer::Found::counters)
         })
-    }
-}
-
-fn repeated(error: &SinkError) -> SinkError {
-    match error {
-        SinkError::Record { reason } => bulk::record(reason),
-        SinkError::Unavailable { reason } => bulk::unavailable(reason),
     }
 }

@@ -12,8 +12,9 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use penstock_sizing::SinkPlan;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinHandle,
 };
 
@@ -22,6 +23,7 @@ use super::{
     grouping::{GroupLimits, Grouping, Size},
     weight::weight,
 };
+use crate::elastic::{Above, Elastic};
 
 /// Writes groups to a store; one at a time.
 pub trait GroupWriter: Send + 'static {
@@ -86,8 +88,7 @@ pub struct GroupedSettings {
 /// A queue in front of a [`GroupWriter`]. Dropping it leaves unwritten what is not written yet.
 pub struct Grouped {
     jobs: mpsc::Sender<Job>,
-    bytes: Arc<Semaphore>,
-    queue_bytes: u32,
+    bytes: Elastic,
     hasher: RandomState,
     facts: Arc<Facts>,
     writer: JoinHandle<()>,
@@ -144,8 +145,7 @@ impl Grouped {
         };
         Self {
             jobs,
-            bytes: Arc::new(Semaphore::new(settings.queue_bytes.max(1) as usize)),
-            queue_bytes: settings.queue_bytes.max(1),
+            bytes: Elastic::new(settings.queue_bytes.max(1)),
             hasher: RandomState::new(),
             facts,
             writer: tokio::spawn(task.run()),
@@ -155,9 +155,9 @@ impl Grouped {
     /// Figures for the status.
     #[must_use]
     pub fn health(&self) -> GroupedHealth {
-        let waiting = self.queue_bytes as usize - self.bytes.available_permits();
+        let waiting = self.bytes.size().saturating_sub(self.bytes.available());
         GroupedHealth {
-            queue_bytes: waiting as u64,
+            queue_bytes: waiting.into(),
             groups: self.facts.groups.load(Relaxed),
             effects: self.facts.effects.load(Relaxed),
             put_off: self.facts.put_off.load(Relaxed),
@@ -167,11 +167,9 @@ impl Grouped {
 
     async fn queue(&self, effect: Effect, deadline: Instant) -> Result<Reply, SinkError> {
         let weight = weight(&effect);
-        let share = u32::try_from(weight)
-            .unwrap_or(u32::MAX)
-            .min(self.queue_bytes);
-        let permit = Arc::clone(&self.bytes).acquire_many_owned(share);
-        let permit = permit.await.map_err(ended)?;
+        let share = u32::try_from(weight).unwrap_or(u32::MAX);
+        let permit = self.bytes.acquire_owned(share, Above::Alone).await;
+        let permit = permit.ok_or_else(|| ended(()))?;
         let lane = self.lane(&effect);
         let (answer, reply) = oneshot::channel();
         let ticket = Ticket {
@@ -209,6 +207,12 @@ impl Drop for Grouped {
 impl Sink for Grouped {
     fn submit(&self, effect: Effect, deadline: Instant) -> BoxFuture<'_, Result<Reply, SinkError>> {
         Box::pin(self.queue(effect, deadline))
+    }
+
+    /// Groups are made of what the queue holds, so its bytes bound them, too.
+    fn resize(&self, sizes: &SinkPlan) {
+        let queue = u32::try_from(sizes.batch.0).unwrap_or(u32::MAX);
+        self.bytes.resize(queue.max(1));
     }
 }
 

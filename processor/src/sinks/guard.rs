@@ -23,7 +23,10 @@ use self::{
     breaker::{Breaker, BreakerPolicy, State, Ticket},
     latency::Latency,
 };
-use crate::sinks::{Effect, Reply, Sink, SinkError};
+use crate::sinks::{
+    Effect, Reply, Sink, SinkError,
+    flush_target::{Counters, FlushTarget, Place, Row, Written},
+};
 
 /// Limits around one sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +208,41 @@ impl Guard {
         self.refused.fetch_add(1, Relaxed);
         let wait = retry_at.saturating_duration_since(now).as_millis();
         unavailable(&format!("breaker is open for another {wait} ms"))
+    }
+}
+
+/// A flush meets the same breaker as everything else.
+impl<S: Sink + FlushTarget> FlushTarget for Guarded<S> {
+    fn write<'a>(
+        &'a self,
+        rows: &'a [Row],
+        deadline: Instant,
+    ) -> BoxFuture<'a, Vec<Result<Written, SinkError>>> {
+        let write = move |deadline| async move { whole(self.sink.write(rows, deadline).await) };
+        Box::pin(async move {
+            let written = self.guard.run(deadline, write).await;
+            written.unwrap_or_else(|error| rows.iter().map(|_| Err(error.clone())).collect())
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        place: &'a Place,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Option<Counters>, SinkError>> {
+        let read = move |deadline| self.sink.read(place, deadline);
+        Box::pin(self.guard.run(deadline, read))
+    }
+}
+
+/// A batch of which no row met a sink that is up has failed as a whole.
+fn whole(
+    rows: Vec<Result<Written, SinkError>>,
+) -> Result<Vec<Result<Written, SinkError>>, SinkError> {
+    let down = |row: &Result<Written, SinkError>| matches!(row, Err(SinkError::Unavailable { .. }));
+    match rows.first() {
+        Some(Err(error)) if rows.iter().all(down) => Err(error.clone()),
+        _ => Ok(rows),
     }
 }
 

@@ -24,6 +24,7 @@ mod writer;
 use std::{sync::Arc, time::Instant};
 
 use futures::future::BoxFuture;
+use penstock_sizing::SinkPlan;
 use tokio::sync::Semaphore;
 
 use self::{connection::Connection, values::unavailable, writer::Writer};
@@ -116,6 +117,10 @@ impl Sink for Mongodb {
             } => Box::pin(self.returning(effect, deadline)),
             _ => self.groups.submit(effect, deadline),
         }
+    }
+
+    fn resize(&self, sizes: &SinkPlan) {
+        self.groups.resize(sizes);
     }
 }
 

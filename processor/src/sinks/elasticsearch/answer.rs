@@ -109,9 +109,7 @@ impl Whole {
                 Written::Each(std::iter::repeat_with(busy).take(effects).collect())
             }
             Self::Refused(refusal) => Written::Refused(refusal),
-            Self::Failed(SinkError::Unavailable { reason } | SinkError::Record { reason }) => {
-                Written::unavailable(effects, &reason)
-            }
+            Self::Failed(error) => Written::unavailable(effects, &error.into_reason()),
         }
     }
 

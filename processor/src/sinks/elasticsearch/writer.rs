@@ -74,7 +74,7 @@ impl Writer {
         let request = bulk_request(bulk::creations(&creations), creations.len());
         let items = match self.0.ask(&request, deadline).await {
             Ok(answer) => answer::items(&answer, creations.len()),
-            Err(error) => return Written::unavailable(group.len(), &reason(error)),
+            Err(error) => return Written::unavailable(group.len(), &error.into_reason()),
         };
         let items = match items {
             Ok(items) => items,
@@ -135,7 +135,7 @@ impl Writer {
         let found = match found {
             Ok(found) => found,
             Err(error) => {
-                let reason = reason(error);
+                let reason = error.into_reason();
                 return asked.iter().map(|_| failed(unavailable(&reason))).collect();
             }
         };
@@ -153,11 +153,4 @@ impl Writer {
 
 fn failed(error: SinkError) -> Verdict {
     Verdict::Answer(Err(error))
-}
-
-/// The reason alone, for an error that is the sink's in any case.
-fn reason(error: SinkError) -> String {
-    match error {
-        SinkError::Record { reason } | SinkError::Unavailable { reason } => reason,
-    }
 }

@@ -53,7 +53,7 @@ async fn write_batch(
 ) -> Each {
     let outcome = match send(connection, batch, deadline).await {
         Ok(outcome) => outcome,
-        Err(error) => return batch.ids.iter().map(|_| Err(again(&error))).collect(),
+        Err(error) => return batch.ids.iter().map(|_| Err(error.clone())).collect(),
     };
     let exist = |at: &usize| matches!(outcome.each[*at], Some(Blame::Exists));
     let ids: Vec<_> = (0..batch.ids.len())
@@ -63,11 +63,11 @@ async fn write_batch(
     let found = look_up(connection, (batch.collection, &ids, Part::Ours), deadline).await;
     let written = |(at, blame): (usize, Option<Blame>)| match (blame, &outcome.weak) {
         (None, None) => Ok(Written::Stored),
-        (None, Some(weak)) => Err(again(weak)),
+        (None, Some(weak)) => Err(weak.clone()),
         (Some(Blame::Record(error) | Blame::Sink(error)), _) => Err(error),
         (Some(Blame::Exists), _) => match &found {
             Ok(found) => overtaken(&rows[batch.places[at]], found.get(batch.ids[at])),
-            Err(error) => Err(again(error)),
+            Err(error) => Err(error.clone()),
         },
     };
     outcome.each.into_iter().enumerate().map(written).collect()
@@ -90,11 +90,4 @@ pub(super) async fn read(
     let ids = [place.id.as_str()];
     let mut found = look_up(connection, (&place.collection, &ids, Part::Whole), deadline).await?;
     Ok(found.remove(&place.id).map(update::counters))
-}
-
-fn again(error: &SinkError) -> SinkError {
-    match error {
-        SinkError::Record { reason } => super::values::record(reason),
-        SinkError::Unavailable { reason } => unavailable(reason),
-    }
 }

@@ -61,7 +61,7 @@ async fn write_batch(
     let outcome = match send(connection, batch, deadline).await {
         Ok(outcome) => outcome,
         Err(SinkError::Record { reason }) => return Err(Refusal::Content(reason)),
-        Err(SinkError::Unavailable { reason }) => {
+        Err(SinkError::Unavailable { reason } | SinkError::Elsewhere { reason, .. }) => {
             let failed = || Verdict::Answer(Err(unavailable(&reason)));
             return Ok(std::iter::repeat_with(failed)
                 .take(batch.places.len())
@@ -76,7 +76,7 @@ async fn write_batch(
     let found = look_up(connection, (batch.collection, &ids, Part::Ours), deadline).await;
     let verdict = |(at, blame): (usize, Option<Blame>)| match blame {
         None => Verdict::Answer(match &outcome.weak {
-            Some(weak) => Err(unavailable(&reason(weak))),
+            Some(weak) => Err(unavailable(&weak.clone().into_reason())),
             None => Ok(Reply::Applied),
         }),
         Some(Blame::Record(error) | Blame::Sink(error)) => Verdict::Answer(Err(error)),
@@ -84,7 +84,7 @@ async fn write_batch(
             let effect = &group[batch.places[at]];
             match &found {
                 Ok(found) => stood(standing(effect, found.get(batch.ids[at]))),
-                Err(error) => Verdict::Answer(Err(unavailable(&reason(error)))),
+                Err(error) => Verdict::Answer(Err(unavailable(&error.clone().into_reason()))),
             }
         }
     };
@@ -211,12 +211,5 @@ fn error(failure: Failure) -> SinkError {
             Blame::Record(error) | Blame::Sink(error) => error,
             Blame::Exists => unavailable("write error 11000 of a whole command"),
         },
-    }
-}
-
-/// The reason alone, for an error that is the sink's in any case.
-fn reason(error: &SinkError) -> String {
-    match error {
-        SinkError::Record { reason } | SinkError::Unavailable { reason } => reason.clone(),
     }
 }

@@ -81,6 +81,10 @@ fn what_would_spoil_the_request_of_others_is_refused_alone() {
     other.action = Action::Unique {
         set: String::new(),
         member: Vec::new(),
+        retention: crate::sinks::Retention {
+            until_ms: 0,
+            margin_ms: 0,
+        },
     };
     assert!(Creation::of(&other).is_err());
 }
@@ -132,7 +136,7 @@ fn judged(status: u16, kind: &str, reason: &str) -> &'static str {
         }
         Judged::Busy => "busy",
         Judged::Failed(SinkError::Record { .. }) => "record",
-        Judged::Failed(SinkError::Unavailable { .. }) => "sink",
+        Judged::Failed(SinkError::Unavailable { .. } | SinkError::Elsewhere { .. }) => "sink",
     }
 }
 
