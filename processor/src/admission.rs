@@ -11,7 +11,7 @@ use penstock_sizing::record_charge;
 use crate::{
     dispatch::{
         KeyHasher,
-        engine::{self, Full},
+        engine::Full,
         pool::{self, Dispatcher},
     },
     keys::KeyRule,

@@ -317,5 +317,5 @@ async fn a_backlog_of_one_partition_delays_another_by_one_turn() {
         }
         turns.extend(of);
     }
-    assert_eq!(turns, [0, 1, 0, 1, 2, 0, 1, 0]);
+    assert_eq!(turns, [0, 1, 0, 2, 1, 0, 1, 0]);
 }

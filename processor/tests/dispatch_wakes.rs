@@ -40,7 +40,7 @@ const BUGS: [Bug; 4] = [
         name: "a worker goes to sleep without a second look",
         file: "pool/worker.rs",
         right: "if self.serve() {\n                return Next::Turn;\n            }\n            \
-                if self.shared.closed.load(SeqCst) {\n                return Next::Closed;\n            }",
+                if shared.closed.load(SeqCst) {\n                return Next::Closed;\n            }",
         wrong: "",
     },
     Bug {
