@@ -1,5 +1,4 @@
-//! Look-ups of an external system: one at a time for each key, remembered for a while, in so many
-//! bytes.
+//! Look-ups of an external system: one at a time for each key, remembered in so many bytes.
 //! Layer: shell
 //!
 //! *Single flight.* Whoever asks for a key that is being looked up waits for that look-up. A caller

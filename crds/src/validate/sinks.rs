@@ -175,16 +175,16 @@ fn body(path: &str, written: SinkSpec, faults: &mut Collector) -> Option<SinkBod
     let elasticsearch = written
         .elasticsearch
         .map(|own| bodies::from_elasticsearch(&at(SinkKind::Elasticsearch), &own, faults));
-    let mongodb = written
+    let documents = written
         .mongodb
         .map(|own| bodies::from_mongodb(&at(SinkKind::Mongodb), &own, faults));
-    let redis = written
+    let counters = written
         .redis
         .map(|own| bodies::from_redis(&at(SinkKind::Redis), &own, faults));
     let embedded = written
         .embedded
         .map(|own| bodies::from_embedded(&at(SinkKind::Embedded), &own, faults));
-    let judged = [elasticsearch, mongodb, redis, embedded];
+    let judged = [elasticsearch, documents, counters, embedded];
     let kinds = SinkKind::ALL.iter().zip(&judged);
     let set: Vec<_> = kinds
         .filter(|(_, body)| body.is_some())

@@ -1,5 +1,4 @@
-//! Every bad object is refused, by the schema or by a rule, with the message that it names; and the
-//! validation in Rust refuses what the API server refuses.
+//! Every bad object is refused with the message that it names, by schema, rule and Rust alike.
 //! Layer: test
 
 use std::fs;

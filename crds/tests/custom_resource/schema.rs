@@ -1,5 +1,4 @@
-//! Checks an object against a structural schema, as far as the definition uses its words: what the
-//! API server checks before any rule.
+//! Checks an object against a structural schema, as the API server does before any rule.
 //! Layer: test
 
 use std::collections::BTreeSet;

@@ -1,5 +1,4 @@
-//! A crash at every write: whatever happens to any one of them, the end is the same, and so is
-//! the number of writes that changed anything.
+//! A crash at every write: the end is the same, and so is the number of effective writes.
 //! Layer: test
 
 use std::collections::{BTreeMap, BTreeSet};

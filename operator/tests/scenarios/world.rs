@@ -1,6 +1,8 @@
-//! A small cluster around the model: the objects of users, the Deployment's controller, kubelets,
-//! and an operator that can die and start again.
+//! A small cluster around the model.
 //! Layer: test
+//!
+//! The objects of users, the Deployment's controller, kubelets, and an operator that can die and
+//! start again.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
 //! How the systems of an object are reached: addresses, and where their Secrets are mounted.
-//! Layer: core
+//! Layer: shell
 
 use std::path::{Path, PathBuf};
 
