@@ -42,6 +42,8 @@ pub(crate) enum BrokerError {
         what: &'static str,
         source: io::Error,
     },
+    #[error("keep what was downloaded")]
+    Cache(#[from] io::Error),
     #[error("format the broker's folder: {output}")]
     Format { output: String },
     #[error("broker did not answer within {} s:\n{log}", START.as_secs())]

@@ -11,6 +11,7 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod build;
+mod cache;
 mod charts;
 mod child;
 mod cluster;
@@ -29,6 +30,7 @@ mod report;
 mod rig;
 mod scenario;
 mod self_test;
+mod services;
 mod status;
 mod topics;
 mod wait;
@@ -57,6 +59,8 @@ enum Command {
     Cluster(cluster::ClusterArguments),
     /// Lints and renders the charts, and holds the plain manifests to them.
     Charts(charts::ChartsArguments),
+    /// Brings the stores up, prints the variables that tests look for, and waits for Ctrl-C.
+    Services(services::ServicesArguments),
     /// Shows that the scenarios catch broken processors and pass a right one.
     SelfTest(SelfTestArguments),
     /// A processor of a few lines, right or broken on purpose; driven by `self-test`.
@@ -125,6 +129,8 @@ enum RunError {
     #[error(transparent)]
     Charts(#[from] charts::ChartsError),
     #[error(transparent)]
+    Services(#[from] services::ServiceError),
+    #[error(transparent)]
     Fake(#[from] fake::FakeError),
     #[error(transparent)]
     Memory(#[from] memory::MemoryError),
@@ -145,6 +151,7 @@ fn main() -> ExitCode {
         Command::Broker(arguments) => broker(&arguments),
         Command::Cluster(arguments) => cluster::run(&arguments).map_err(RunError::from),
         Command::Charts(arguments) => charts::run(&arguments).map_err(RunError::from),
+        Command::Services(arguments) => services::run(&arguments).map_err(RunError::from),
         Command::SelfTest(arguments) => self_test(&arguments),
     };
     done.unwrap_or_else(|error| {

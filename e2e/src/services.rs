@@ -5,9 +5,11 @@ mod install;
 mod search;
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
+    process::ExitCode,
     time::Duration,
 };
 
@@ -17,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::{
     child::{self, ChildError, Guarded},
-    interrupt::Interrupted,
+    interrupt::{self, Interrupted},
     wait::{self, Waited},
 };
 
@@ -31,7 +33,7 @@ pub(crate) enum ServiceError {
     Install { what: String },
     #[error("prepare a store")]
     Prepare(#[from] io::Error),
-    #[error("{store:?} did not answer within {} s:\n{log}", START.as_secs())]
+    #[error("{store:?} ended or did not answer within {} s:\n{log}", START.as_secs())]
     Start { store: Store, log: String },
     #[error(transparent)]
     Child(#[from] ChildError),
@@ -50,6 +52,46 @@ pub(crate) enum Store {
     Mongodb,
     /// Redis.
     Redis,
+}
+
+/// What `cargo e2e services` is told.
+#[derive(clap::Args)]
+pub(crate) struct ServicesArguments {
+    /// Only these; all by default.
+    #[arg(value_name = "STORE")]
+    stores: Vec<Store>,
+}
+
+/// Brings stores up for tests that are run by hand.
+pub(crate) fn run(arguments: &ServicesArguments) -> Result<ExitCode, ServiceError> {
+    interrupt::listen();
+    let stores = match arguments.stores.as_slice() {
+        [] => &Store::ALL,
+        chosen => chosen,
+    };
+    let services = start_all(stores)?;
+    let mut text = io::stdout();
+    for service in &services {
+        writeln!(
+            text,
+            "export {}={}",
+            service.store.variable(),
+            service.address()
+        )?;
+    }
+    text.flush()?;
+    while wait::pass(Duration::from_secs(3600)).is_ok() {}
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts them at once and waits until each answers.
+pub(crate) fn start_all(stores: &[Store]) -> Result<Vec<Service>, ServiceError> {
+    let started: Result<Vec<_>, _> = stores.iter().map(|store| Service::start(*store)).collect();
+    let mut services = started?;
+    for service in &mut services {
+        service.await_ready()?;
+    }
+    Ok(services)
 }
 
 impl Store {
@@ -88,7 +130,9 @@ impl Service {
         let port = free_port()?;
         let log = folder.path().join("output.log");
         let mut command = match store {
-            Store::Elasticsearch | Store::Opensearch => search::command(store, folder.path(), port)?,
+            Store::Elasticsearch | Store::Opensearch => {
+                search::command(store, folder.path(), port)?
+            }
             Store::Mongodb => mongodb(folder.path(), port)?,
             Store::Redis => redis(folder.path(), port),
         };
@@ -169,7 +213,9 @@ fn redis(folder: &Path, port: u16) -> std::process::Command {
 
 /// A port that was free a moment ago.
 fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
 }
 
 /// Copies a folder of files and folders.

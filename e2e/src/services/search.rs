@@ -23,20 +23,37 @@ const NOBODY: u32 = 65_534;
 /// The command that starts it, its folder prepared.
 pub(super) fn command(store: Store, folder: &Path, port: u16) -> Result<Command, ServiceError> {
     let (home, java, name, prefix) = match store {
-        Store::Opensearch => (install::opensearch()?, install::jdk()?, "opensearch", "OPENSEARCH"),
-        _ => (install::elasticsearch()?, install::java_home()?, "elasticsearch", "ES"),
+        Store::Opensearch => (
+            install::opensearch()?,
+            install::jdk()?,
+            "opensearch",
+            "OPENSEARCH",
+        ),
+        _ => (
+            install::elasticsearch()?,
+            install::java_home()?,
+            "elasticsearch",
+            "ES",
+        ),
     };
     let settings = folder.join("config");
     copy_folder(&home.join("config"), &settings)?;
     write_settings(store, folder, &settings.join(format!("{name}.yml")), port)?;
-    drop_option(&settings.join("jvm.options"))?;
+    drop_options(&settings.join("jvm.options"))?;
     // The home keeps no state, but it is looked for there.
     fs::create_dir_all(home.join("plugins"))?;
     fs::create_dir_all(home.join("logs"))?;
     let mut command = child::command(child_program(folder)?);
     if rustix::process::geteuid().is_root() {
         let nobody = NOBODY.to_string();
-        command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "--"]);
+        command.args([
+            "--reuid",
+            &nobody,
+            "--regid",
+            &nobody,
+            "--clear-groups",
+            "--",
+        ]);
     }
     command.arg(home.join("bin").join(name)).current_dir(folder);
     command.env(format!("{prefix}_JAVA_HOME"), java);
@@ -78,11 +95,15 @@ fn write_settings(store: Store, folder: &Path, file: &Path, port: u16) -> Result
     Ok(fs::write(file, text)?)
 }
 
-/// A module that the Java of the package registry does not have.
-fn drop_option(file: &Path) -> io::Result<()> {
+/// Options without which it starts: a module that the Java of the package registry does not have,
+/// and a log of collections below its home, where it may not write.
+const DROPPED: [&str; 2] = ["jdk.incubator.vector", "logs/gc.log"];
+
+fn drop_options(file: &Path) -> io::Result<()> {
     let text = fs::read_to_string(file)?;
-    let kept = text.lines().filter(|line| !line.contains("jdk.incubator.vector"));
-    fs::write(file, kept.collect::<Vec<_>>().join("\n") + "\n")
+    let is_kept = |line: &&str| !DROPPED.iter().any(|dropped| line.contains(dropped));
+    let kept: Vec<_> = text.lines().filter(is_kept).collect();
+    fs::write(file, kept.join("\n") + "\n")
 }
 
 /// Whether the cluster has formed.
