@@ -180,6 +180,16 @@ impl Processor {
         })
     }
 
+    /// Stops it as a whole without ending it: it does not notice.
+    pub(crate) fn suspend(&self) -> Result<(), FleetError> {
+        Ok(self.process.signal(Signal::STOP)?)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) -> Result<(), FleetError> {
+        Ok(self.process.signal(Signal::CONT)?)
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(mut self) -> Result<(), FleetError> {
         Ok(self.process.kill()?)

@@ -31,6 +31,7 @@ mod rig;
 mod scenario;
 mod self_test;
 mod services;
+mod sinks;
 mod status;
 mod topics;
 mod wait;
@@ -59,6 +60,8 @@ enum Command {
     Cluster(cluster::ClusterArguments),
     /// Lints and renders the charts, and holds the plain manifests to them.
     Charts(charts::ChartsArguments),
+    /// Runs the storefront on the real stores, and the sinks' own tests before it.
+    Sinks(sinks::SinksArguments),
     /// Brings the stores up, prints the variables that tests look for, and waits for Ctrl-C.
     Services(services::ServicesArguments),
     /// Shows that the scenarios catch broken processors and pass a right one.
@@ -129,6 +132,8 @@ enum RunError {
     #[error(transparent)]
     Charts(#[from] charts::ChartsError),
     #[error(transparent)]
+    Sinks(#[from] sinks::SinksError),
+    #[error(transparent)]
     Services(#[from] services::ServiceError),
     #[error(transparent)]
     Fake(#[from] fake::FakeError),
@@ -151,6 +156,7 @@ fn main() -> ExitCode {
         Command::Broker(arguments) => broker(&arguments),
         Command::Cluster(arguments) => cluster::run(&arguments).map_err(RunError::from),
         Command::Charts(arguments) => charts::run(&arguments).map_err(RunError::from),
+        Command::Sinks(arguments) => sinks::run(&arguments),
         Command::Services(arguments) => services::run(&arguments).map_err(RunError::from),
         Command::SelfTest(arguments) => self_test(&arguments),
     };

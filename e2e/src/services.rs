@@ -165,7 +165,9 @@ impl Service {
 
     fn answers(&self) -> bool {
         match self.store {
-            Store::Elasticsearch | Store::Opensearch => search::answers(self.port).unwrap_or(false),
+            Store::Elasticsearch | Store::Opensearch => {
+                search::answers(&self.address()).unwrap_or(false)
+            }
             Store::Mongodb | Store::Redis => {
                 TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
             }
@@ -175,6 +177,24 @@ impl Service {
     /// Which store it is.
     pub(crate) fn store(&self) -> Store {
         self.store
+    }
+
+    /// Stops it as a whole, as a host under pressure does, without ending it. Only of a store that
+    /// is one process.
+    pub(crate) fn suspend(&self) -> Result<(), ServiceError> {
+        Ok(self.process.signal(Signal::STOP)?)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) -> Result<(), ServiceError> {
+        Ok(self.process.signal(Signal::CONT)?)
+    }
+
+    /// What a search cluster answers to a request such as `GET /_count`; its body is JSON.
+    pub(crate) fn ask(&self, line: &str, body: &str) -> io::Result<serde_json::Value> {
+        let answer = search::ask(&self.address(), line, body)?;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        Ok(serde_json::from_str(body)?)
     }
 
     /// `host:port`.

@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{self, Read, Write},
-    net::{Ipv4Addr, TcpStream},
+    net::TcpStream,
     os::unix::fs::chown,
     path::Path,
     process::Command,
@@ -16,6 +16,8 @@ use crate::child;
 
 const SETTINGS: &str = include_str!("../../search/settings.yml");
 const HEAP: &str = "-Xms512m -Xmx512m";
+
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// They refuse to run as root; this is nobody.
 const NOBODY: u32 = 65_534;
@@ -107,12 +109,21 @@ fn drop_options(file: &Path) -> io::Result<()> {
 }
 
 /// Whether the cluster has formed.
-pub(super) fn answers(port: u16) -> io::Result<bool> {
-    let patience = Duration::from_secs(2);
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.write_all(b"GET /_cluster/health HTTP/1.0\r\n\r\n")?;
+pub(super) fn answers(address: &str) -> io::Result<bool> {
+    let health = ask(address, "GET /_cluster/health", "")?;
+    Ok(health.contains(" 200 ") && !health.contains("\"status\":\"red\""))
+}
+
+/// A question of the older protocol, whose answer ends with its connection: all of the answer.
+pub(super) fn ask(address: &str, line: &str, body: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    let length = body.len();
+    write!(
+        stream,
+        "{line} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    Ok(answer.contains(" 200 ") && !answer.contains("\"status\":\"red\""))
+    Ok(answer)
 }

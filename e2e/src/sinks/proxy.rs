@@ -1,0 +1,142 @@
+//! A TCP proxy in front of a store that spoils connections when it is told to.
+//! Layer: shell
+
+use std::{
+    io::{self, Read, Write},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
+    },
+    thread,
+};
+
+/// What is done to a connection; the first two once, to the next that is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is closed before a request reaches the store.
+    Cut,
+    /// It is closed after the store has answered, and before the answer reaches the client.
+    Swallow,
+    /// All are closed, and new ones, until the proxy is healed.
+    Refuse,
+}
+
+const NONE: u8 = 0;
+
+impl Fault {
+    fn code(self) -> u8 {
+        match self {
+            Self::Cut => 1,
+            Self::Swallow => 2,
+            Self::Refuse => 3,
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    fault: AtomicU8,
+    struck: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl State {
+    /// Whether this connection is to be closed for that fault.
+    fn strikes(&self, fault: Fault) -> bool {
+        if self.fault.load(SeqCst) == Fault::Refuse.code() {
+            return true;
+        }
+        let once = self
+            .fault
+            .compare_exchange(fault.code(), NONE, SeqCst, SeqCst);
+        self.struck.fetch_add(u64::from(once.is_ok()), SeqCst);
+        once.is_ok()
+    }
+}
+
+/// A proxy; it ends with its last connection after it is dropped.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+impl Proxy {
+    /// Listens on a free port and passes on to `host:port`.
+    pub(crate) fn start(to: String) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let state = Arc::<State>::default();
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if shared.ended.load(SeqCst) {
+                    return;
+                }
+                // A client that is refused sees its connection end.
+                let _ = carry(client, &to, &shared);
+            }
+        });
+        Ok(Self { address, state })
+    }
+
+    /// `host:port` for clients.
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// From now on.
+    pub(crate) fn strike(&self, fault: Fault) {
+        self.state.fault.store(fault.code(), SeqCst);
+    }
+
+    /// Passes everything on again.
+    pub(crate) fn heal(&self) {
+        self.state.fault.store(NONE, SeqCst);
+    }
+
+    /// Connections that were cut or whose answer was swallowed.
+    pub(crate) fn struck(&self) -> u64 {
+        self.state.struck.load(SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.state.ended.store(true, SeqCst);
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn carry(client: TcpStream, to: &str, state: &Arc<State>) -> io::Result<()> {
+    if state.fault.load(SeqCst) == Fault::Refuse.code() {
+        return Ok(());
+    }
+    let server = TcpStream::connect(to)?;
+    for stream in [&client, &server] {
+        stream.set_nodelay(true)?;
+    }
+    let ways = [
+        (client.try_clone()?, server.try_clone()?, Fault::Cut),
+        (server, client, Fault::Swallow),
+    ];
+    for (from, into, fault) in ways {
+        let state = Arc::clone(state);
+        thread::spawn(move || pass_on(from, into, (&state, fault)));
+    }
+    Ok(())
+}
+
+fn pass_on(mut from: TcpStream, mut into: TcpStream, (state, fault): (&State, Fault)) {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        if state.strikes(fault) || into.write_all(&buffer[..read]).is_err() {
+            break;
+        }
+    }
+    for stream in [&from, &into] {
+        // It may be closed already.
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}

@@ -1,0 +1,217 @@
+//! What is done to processors and stores while the storefront runs.
+//! Layer: shell
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::{
+    SinksError,
+    ground::Ground,
+    observe,
+    proxy::{Fault, Proxy},
+    trial::{Sets, Trial},
+};
+use crate::{report::Row, scenario::Length, services::Store, wait};
+
+/// A scenario by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SinkScenario {
+    /// SIGKILL of the processor at random points.
+    StoreKills,
+    /// Each store in turn stopped for longer than all attempts of a record.
+    StoreOutage,
+    /// Connections cut, answers swallowed after the write, and SCRIPT FLUSH all the time.
+    StoreFaults,
+    /// Redis loses all it has.
+    RedisLoss,
+    /// Indexes closed to writes for longer than all attempts of a record.
+    ReadOnly,
+    /// A processor stopped for longer than its session, going on when another has its partitions.
+    Zombie,
+}
+
+impl SinkScenario {
+    /// The name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::StoreKills => "store-kills",
+            Self::StoreOutage => "store-outage",
+            Self::StoreFaults => "store-faults",
+            Self::RedisLoss => "redis-loss",
+            Self::ReadOnly => "read-only",
+            Self::Zombie => "zombie",
+        }
+    }
+
+    /// Half of them on each of the search clusters.
+    fn search(self) -> Store {
+        match self {
+            Self::StoreKills | Self::StoreOutage | Self::Zombie => Store::Elasticsearch,
+            Self::StoreFaults | Self::RedisLoss | Self::ReadOnly => Store::Opensearch,
+        }
+    }
+
+    /// Carries it out.
+    pub(crate) fn run(self, ground: &Ground<'_>, length: Length) -> Result<Row, SinksError> {
+        let is_full = length == Length::Full;
+        let pick = |short, full| if is_full { full } else { short };
+        let records = match self {
+            Self::StoreKills => pick(12_000, 240_000),
+            _ => pick(8_000, 60_000),
+        };
+        let trial = Trial::new(ground, self.name(), self.search(), records)?;
+        // Five attempts are over after seven seconds.
+        let outage = Duration::from_secs(pick(8, 60).into());
+        match self {
+            Self::StoreKills => kills(trial, pick(3, 60)),
+            Self::StoreOutage => outages(trial, outage),
+            Self::StoreFaults => faults(trial),
+            Self::RedisLoss => redis_loss(trial),
+            Self::ReadOnly => read_only(trial, outage),
+            Self::Zombie => zombie(trial),
+        }
+    }
+}
+
+fn kills(mut trial: Trial<'_>, kills: u32) -> Result<Row, SinksError> {
+    let slice = trial.records() / u64::from(kills + 1);
+    for round in 0..u64::from(kills) {
+        let mut fleet = [trial.start()?];
+        let point = round * slice + trial.choose(1..slice);
+        trial.await_committed(&mut fleet, point, |_| Ok(()))?;
+        let [processor] = fleet;
+        trial.kill(processor)?;
+    }
+    finish(trial, Sets::Exact)
+}
+
+/// Runs the rest with one more processor and compares.
+fn finish(mut trial: Trial<'_>, sets: Sets) -> Result<Row, SinksError> {
+    let all = trial.records();
+    let mut fleet = [trial.start()?];
+    trial.await_committed(&mut fleet, all, |_| Ok(()))?;
+    let [processor] = fleet;
+    trial.stop(processor)?;
+    trial.judge(sets)
+}
+
+fn outages(mut trial: Trial<'_>, outage: Duration) -> Result<Row, SinksError> {
+    let search = Proxy::start(trial.doors.search.clone())?;
+    trial.doors.search = search.address();
+    let all = trial.records();
+    let mut fleet = [trial.start()?];
+    let stores = trial.stores();
+    trial.await_committed(&mut fleet, all / 8, |_| Ok(()))?;
+    for store in [&stores.mongodb, &stores.redis] {
+        store.suspend()?;
+        let passed = wait::pass(outage);
+        store.resume()?;
+        passed?;
+        trial.disturb();
+        let point = trial.committed() + all / 8;
+        trial.await_committed(&mut fleet, point.min(all), |_| Ok(()))?;
+    }
+    search.strike(Fault::Refuse);
+    let passed = wait::pass(outage);
+    search.heal();
+    passed?;
+    trial.disturb();
+    trial.await_committed(&mut fleet, all, |_| Ok(()))?;
+    let [processor] = fleet;
+    trial.stop(processor)?;
+    trial.judge(Sets::Exact)
+}
+
+fn faults(mut trial: Trial<'_>) -> Result<Row, SinksError> {
+    let doors = trial.doors.clone();
+    let proxies = [doors.search, doors.mongodb, doors.redis].map(Proxy::start);
+    let [search, mongodb, redis] = proxies;
+    let proxies = [search?, mongodb?, redis?];
+    let [search, mongodb, redis] = &proxies;
+    trial.doors.search = search.address();
+    trial.doors.mongodb = mongodb.address();
+    trial.doors.redis = redis.address();
+    let mut server = observe::connect(&trial.stores().redis)?;
+    let all = trial.records();
+    let mut fleet = [trial.start()?];
+    let mut looks = 0_u64;
+    trial.await_committed(&mut fleet, all, |trial| {
+        redis::cmd("SCRIPT").arg("FLUSH").exec(&mut server)?;
+        looks += 1;
+        if looks.is_multiple_of(10) {
+            let proxy = &proxies[usize::try_from(trial.choose(0..3)).unwrap_or(0)];
+            let fault = [Fault::Cut, Fault::Swallow][usize::from(trial.choose(0..2) == 1)];
+            proxy.strike(fault);
+        }
+        Ok(())
+    })?;
+    for proxy in &proxies {
+        proxy.heal();
+        if proxy.struck() == 0 {
+            trial.fault(format!("no fault at {}", proxy.address()));
+        }
+        (0..proxy.struck()).for_each(|_| trial.disturb());
+    }
+    let [processor] = fleet;
+    trial.stop(processor)?;
+    trial.judge(Sets::Exact)
+}
+
+/// Between two processors, when all counters are flushed: what was counted since the last flush
+/// would be lost with the server, and so are the sets.
+fn redis_loss(mut trial: Trial<'_>) -> Result<Row, SinksError> {
+    let mut fleet = [trial.start()?];
+    let point = trial.choose(1..trial.records() / 2);
+    trial.await_committed(&mut fleet, point, |_| Ok(()))?;
+    let [processor] = fleet;
+    trial.stop(processor)?;
+    if trial.committed() >= trial.records() {
+        trial.fault("everything was done before the loss");
+    }
+    let mut server = observe::connect(&trial.stores().redis)?;
+    redis::cmd("FLUSHALL").exec(&mut server)?;
+    trial.disturb();
+    finish(trial, Sets::Lost)
+}
+
+fn read_only(mut trial: Trial<'_>, outage: Duration) -> Result<Row, SinksError> {
+    let all = trial.records();
+    let mut fleet = [trial.start()?];
+    trial.await_committed(&mut fleet, all / 4, |_| Ok(()))?;
+    let line = format!("PUT /{}-*/_settings", trial.name());
+    let search = trial.search();
+    search.ask(&line, r#"{"index.blocks.write": true}"#)?;
+    trial.disturb();
+    let passed = wait::pass(outage);
+    let committed = trial.committed();
+    search.ask(&line, r#"{"index.blocks.write": null}"#)?;
+    passed?;
+    if committed >= all {
+        trial.fault("everything was done although indexes were read-only");
+    }
+    trial.await_committed(&mut fleet, all, |_| Ok(()))?;
+    let [processor] = fleet;
+    trial.stop(processor)?;
+    trial.judge(Sets::Exact)
+}
+
+/// The broker's session ends after three seconds.
+fn zombie(mut trial: Trial<'_>) -> Result<Row, SinksError> {
+    let all = trial.records();
+    let mut fleet = [trial.start()?, trial.start()?];
+    for round in 0..2 {
+        let point = trial.committed() + all / 8;
+        trial.await_committed(&mut fleet, point.min(all), |_| Ok(()))?;
+        fleet[round].suspend()?;
+        let passed = wait::pass(Duration::from_secs(6));
+        fleet[round].resume()?;
+        passed?;
+        trial.disturb();
+    }
+    trial.await_committed(&mut fleet, all, |_| Ok(()))?;
+    let [first, second] = fleet;
+    trial.stop(first)?;
+    trial.stop(second)?;
+    trial.judge(Sets::Exact)
+}
