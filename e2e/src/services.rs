@@ -23,7 +23,7 @@ use crate::{
     wait::{self, Waited},
 };
 
-const START: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_secs(300);
 const STOP: Duration = Duration::from_secs(20);
 
 /// Why there is no store.

@@ -82,7 +82,9 @@ impl<'a> Trial<'a> {
         let folder = ground.folder.join("sinks").join(name);
         fleet::fresh_folder(&folder)?;
         let bootstrap = ground.broker.bootstrap();
-        topics::create(bootstrap, &names, PARTITIONS)?;
+        // The records are older than brokers keep them by default.
+        let counts = [(&*names.input, PARTITIONS), (&*names.dead, 1)];
+        topics::create_all(bootstrap, &counts, &[("retention.ms", "-1")])?;
         let storefront = Arc::new(Storefront::new(Workload {
             seed: ground.seed,
             records,
