@@ -50,11 +50,14 @@ pub struct PlanArguments {
 }
 
 /// Arguments of `penstock run`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct RunArguments {
     /// The pipeline object, YAML or JSON.
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
+    /// Where the Secrets that the object names are, each in a folder of its name.
+    #[arg(long, value_name = "DIR", default_value = "/etc/penstock/secrets")]
+    pub secrets: PathBuf,
     /// Where /livez, /readyz, /metrics and /status are served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     pub status_address: SocketAddr,

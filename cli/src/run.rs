@@ -7,6 +7,7 @@ use penstock_crds::{names::BootstrapServer, pipeline::ValidatedPipeline, quantit
 use penstock_processor::{
     plan::Facts,
     run::{Options, RunError, log_to_stderr, run},
+    settings_file::SettingsFile,
     stages::custom::Registry,
 };
 
@@ -23,17 +24,20 @@ pub fn command(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
     log_to_stderr();
     let path = arguments.file.display();
     let text = std::fs::read_to_string(&arguments.file).map_err(|e| format!("{path}: {e}"))?;
-    let mut pipeline = match penstock_crds::parse(&text) {
-        Ok(parsed) => parsed.pipeline,
+    let pipeline = match read(&text, arguments) {
+        Ok(pipeline) => pipeline,
         Err(faults) => {
             tracing::error!("{path} is refused:\n{faults}");
             return Ok(ExitCode::from(REFUSED));
         }
     };
-    overrule(&mut pipeline, arguments)?;
+    let again = arguments.clone();
+    let parse = move |text: &str| read(text, &again);
     let options = Options {
         pipeline,
         facts: Facts::default(),
+        secrets: arguments.secrets.clone(),
+        settings: Some(SettingsFile::new(&arguments.file, text, Box::new(parse))),
         status_address: arguments.status_address,
         registry: Registry::default(),
         termination_log: arguments.termination_log.clone(),
@@ -48,11 +52,10 @@ pub fn command(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
     }
 }
 
-/// What the command line says goes before the object.
-fn overrule(
-    pipeline: &mut ValidatedPipeline,
-    arguments: &RunArguments,
-) -> Result<(), Box<dyn Error>> {
+/// The pipeline of a text; what the command line says goes before the object.
+fn read(text: &str, arguments: &RunArguments) -> Result<ValidatedPipeline, String> {
+    let parsed = penstock_crds::parse(text).map_err(|faults| faults.to_string())?;
+    let mut pipeline = parsed.pipeline;
     if let Some(limit) = arguments.memory {
         pipeline.resources.memory_limit = Quantity::from_bytes(limit.0);
     }
@@ -61,5 +64,5 @@ fn overrule(
         pipeline.source.bootstrap_servers =
             parsed.map_err(|e| format!("--bootstrap-servers: {e}"))?;
     }
-    Ok(())
+    Ok(pipeline)
 }

@@ -37,13 +37,18 @@ pub struct Status {
 }
 
 /// What the fleet is asked to do, as far as this processor has read and done it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ControlStatus {
     /// `spec.state`, as last read.
     pub state: State,
-    /// Nothing is in flight, and an acknowledged commit covers every finished record.
+    /// Nothing is admitted, nothing is in flight, and an acknowledged commit covers every finished
+    /// record. Never while `Running`.
     pub settled: bool,
+    /// The settings file holds more than another `state`: that takes a restart.
+    pub restart_needed: bool,
+    /// Why the settings file cannot be used; the last good state holds.
+    pub fault: Option<String>,
 }
 
 /// Why records wait in the client.
@@ -162,6 +167,9 @@ pub struct SourceStatus {
     pub commit_failures: u64,
     /// Seconds since the last acknowledged commit; `None` before the first.
     pub seconds_since_commit: Option<u64>,
+    /// What clients and brokers complain about now, such as refused credentials.
+    #[serde(default)]
+    pub trouble: Option<String>,
     /// The last batch that the client could not read, while it still tries: its partition stands
     /// still until the batch is gone from the log.
     pub stuck: Option<StuckStatus>,

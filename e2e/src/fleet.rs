@@ -80,13 +80,40 @@ impl Launcher {
             .arg("--status-address")
             .arg(address.to_string())
             .current_dir(&self.folder);
-        let log = self.folder.join(format!("processor-{incarnation}.log"));
+        if self.secrets().is_dir() {
+            command.arg("--secrets").arg(self.secrets());
+        }
+        let log = self.log(incarnation);
         let process = Guarded::spawn("processor", &mut command, &log)?;
         Ok(Processor {
             process,
             address,
             incarnation,
         })
+    }
+
+    /// What the processor of this start logs.
+    pub(crate) fn log(&self, incarnation: u64) -> PathBuf {
+        self.folder.join(format!("processor-{incarnation}.log"))
+    }
+
+    /// Replaces a Secret as Kubernetes does: a folder with a file for each key, in one step.
+    pub(crate) fn put_secret(&self, name: &str, values: &[(&str, &str)]) -> Result<(), FleetError> {
+        let folder = self.secrets().join(name);
+        let write = |(key, value): &(&str, &str)| {
+            let fresh = folder.join(format!(".{key}"));
+            fs::write(&fresh, value)?;
+            fs::rename(fresh, folder.join(key))
+        };
+        let written = fs::create_dir_all(&folder).and_then(|()| values.iter().try_for_each(write));
+        written.map_err(|source| FleetError::Write {
+            path: folder.clone(),
+            source,
+        })
+    }
+
+    fn secrets(&self) -> PathBuf {
+        self.folder.join("secrets")
     }
 }
 
@@ -117,6 +144,22 @@ impl Processor {
         })?;
         match assigned {
             Waited::Met(status) => Ok(status),
+            Waited::TimedOut => Err(FleetError::Silent {
+                incarnation: self.incarnation,
+                log: self.process.tail(),
+            }),
+        }
+    }
+
+    /// Waits until it says what clients or brokers complain about.
+    pub(crate) fn await_trouble(&mut self) -> Result<String, FleetError> {
+        let pause = Duration::from_millis(50);
+        let told = wait::until(START, pause, || -> Result<_, FleetError> {
+            self.check_alive()?;
+            Ok(self.status().and_then(|status| status.trouble))
+        })?;
+        match told {
+            Waited::Met(trouble) => Ok(trouble),
             Waited::TimedOut => Err(FleetError::Silent {
                 incarnation: self.incarnation,
                 log: self.process.tail(),

@@ -18,7 +18,10 @@ use crate::{
     wait::{self, Waited},
 };
 
+mod certificates;
 mod install;
+
+pub(crate) use certificates::Certificates;
 
 const SETTINGS: &str = include_str!("../kafka/server.properties");
 const LOGGING: &str = include_str!("../kafka/log4j2.properties");
@@ -55,12 +58,14 @@ pub(crate) enum BrokerError {
 pub(crate) struct Broker {
     bootstrap: String,
     authenticated: String,
+    encrypted: String,
     own: Option<Own>,
 }
 
 /// What ends with us; the process before its folder.
 struct Own {
     process: Guarded,
+    certificates: Certificates,
     _folder: TempDir,
 }
 
@@ -70,6 +75,7 @@ impl Broker {
         Self {
             bootstrap: bootstrap.to_owned(),
             authenticated: String::new(),
+            encrypted: String::new(),
             own: None,
         }
     }
@@ -84,6 +90,8 @@ impl Broker {
         let libraries = install::libraries()?;
         let folder = TempDir::with_prefix("penstock-e2e-kafka-").map_err(prepare("temp folder"))?;
         let ports = free_ports(address).map_err(prepare("free ports"))?;
+        let certificates = Certificates::make(folder.path().join("certificates"), address)
+            .map_err(prepare("certificates (openssl is needed)"))?;
         write_settings(folder.path(), address, ports).map_err(prepare("settings"))?;
         format(&libraries, folder.path())?;
         let mut run = child::command("java");
@@ -98,12 +106,14 @@ impl Broker {
         let process = Guarded::spawn("kafka", run.current_dir(folder.path()), &log)?;
         let mut own = Own {
             process,
+            certificates,
             _folder: folder,
         };
         own.await_port(address, ports.clients)?;
         Ok(Self {
             bootstrap: format!("{address}:{}", ports.clients),
             authenticated: format!("{address}:{}", ports.authenticated),
+            encrypted: format!("{address}:{}", ports.encrypted),
             own: Some(own),
         })
     }
@@ -116,6 +126,16 @@ impl Broker {
     /// `host:port` where clients must say who they are: [`USER`] with [`PASSWORD`], SCRAM-SHA-512.
     pub(crate) fn authenticated(&self) -> &str {
         &self.authenticated
+    }
+
+    /// `host:port` of TLS where clients show a certificate from [`Broker::certificates`].
+    pub(crate) fn encrypted(&self) -> &str {
+        &self.encrypted
+    }
+
+    /// What its TLS listener shows and trusts.
+    pub(crate) fn certificates(&self) -> Result<&Certificates, BrokerError> {
+        Ok(&self.own()?.certificates)
     }
 
     /// Stops the broker's process as a whole, as a host under pressure does, without ending it.
@@ -174,16 +194,19 @@ fn prepare(what: &'static str) -> impl FnOnce(io::Error) -> BrokerError {
 struct Ports {
     clients: u16,
     authenticated: u16,
+    encrypted: u16,
     controller: u16,
 }
 
 fn free_ports(address: Ipv4Addr) -> io::Result<Ports> {
     let clients = TcpListener::bind((address, 0))?;
     let authenticated = TcpListener::bind((address, 0))?;
+    let encrypted = TcpListener::bind((address, 0))?;
     let controller = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(Ports {
         clients: clients.local_addr()?.port(),
         authenticated: authenticated.local_addr()?.port(),
+        encrypted: encrypted.local_addr()?.port(),
         controller: controller.local_addr()?.port(),
     })
 }
@@ -194,6 +217,11 @@ fn write_settings(folder: &Path, address: Ipv4Addr, ports: Ports) -> io::Result<
         .replace("${ADDRESS}", &address.to_string())
         .replace("${PORT}", &ports.clients.to_string())
         .replace("${AUTHENTICATED_PORT}", &ports.authenticated.to_string())
+        .replace("${ENCRYPTED_PORT}", &ports.encrypted.to_string())
+        .replace(
+            "${CERTIFICATES}",
+            &folder.join("certificates").display().to_string(),
+        )
         .replace("${CONTROLLER_PORT}", &ports.controller.to_string())
         .replace("${DATA}", &data.display().to_string());
     fs::write(folder.join("server.properties"), text)?;

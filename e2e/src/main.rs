@@ -51,12 +51,12 @@ struct Arguments {
 enum Command {
     /// Runs the scenarios on a real Apache Kafka, brought up here unless one is given.
     Broker(BrokerArguments),
+    /// Holds the processor to its memory limit, in cgroups of exactly that limit.
+    Memory(memory::MemoryArguments),
     /// Runs the scenarios on a kind cluster, with the charts installed, brought up here.
     Cluster(cluster::ClusterArguments),
     /// Lints and renders the charts, and holds the plain manifests to them.
     Charts(charts::ChartsArguments),
-    /// Holds the processor to its memory limit, in cgroups of exactly that limit.
-    Memory(memory::MemoryArguments),
     /// Shows that the scenarios catch broken processors and pass a right one.
     SelfTest(SelfTestArguments),
     /// A processor of a few lines, right or broken on purpose; driven by `self-test`.

@@ -24,6 +24,15 @@ pub(crate) enum Protocol {
     Consumer,
 }
 
+/// Where a pipeline meets the brokers.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    /// `host:port` of the listener.
+    pub(crate) bootstrap: String,
+    /// Fields of `spec.source` for it, in one line; empty for plain text.
+    pub(crate) security: String,
+}
+
 /// Fills a template in.
 ///
 /// `generation` is the incarnation for [`Template::Produce`], whose stage compares nothing: so each
@@ -32,7 +41,7 @@ pub(crate) enum Protocol {
 pub(crate) fn write(
     template: Template,
     protocol: Protocol,
-    bootstrap: &str,
+    door: &Door,
     names: &Names,
     incarnation: u64,
 ) -> String {
@@ -45,7 +54,8 @@ pub(crate) fn write(
         Protocol::Classic => ("Classic", "{sessionTimeoutMillis: 6000}"),
         Protocol::Consumer => ("Consumer", "{}"),
     };
-    text.replace("${BOOTSTRAP}", bootstrap)
+    text.replace("${BOOTSTRAP}", &door.bootstrap)
+        .replace("${SECURITY}", &door.security)
         .replace("${INPUT}", &names.input)
         .replace("${OUTPUT}", &names.output)
         .replace("${DEAD}", &names.dead)
@@ -63,7 +73,11 @@ mod tests {
     fn no_placeholder_is_left() {
         let names = Names::new("test", "1");
         for template in [Template::Produce, Template::Embedded] {
-            let text = write(template, Protocol::Classic, "localhost:1", &names, 3);
+            let door = Door {
+                bootstrap: "localhost:1".to_owned(),
+                security: String::new(),
+            };
+            let text = write(template, Protocol::Classic, &door, &names, 3);
             assert!(!text.contains("${"), "{text}");
             assert!(text.contains(&names.group));
         }

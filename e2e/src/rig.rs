@@ -17,7 +17,7 @@ use crate::{
     names::Names,
     observe::{self, ObserveError},
     oracle::{self, Allowance, Repeats, Violation},
-    pipeline::{self, Protocol, Template},
+    pipeline::{self, Door, Protocol, Template},
     report::{Row, Verdict},
     status::Status,
     topics::{self, TopicError, Watch},
@@ -46,6 +46,8 @@ pub(crate) enum ScenarioError {
     Fleet(#[from] FleetError),
     #[error(transparent)]
     Observe(#[from] ObserveError),
+    #[error("read what processors or openssl wrote")]
+    Read(#[from] std::io::Error),
     #[error("lock the sink's file from outside")]
     Lock(#[from] rusqlite::Error),
     #[error(transparent)]
@@ -85,6 +87,7 @@ pub(crate) struct Rig<'a> {
     workload: Workload,
     watch: Watch,
     launcher: Launcher,
+    door: Door,
     feed: Option<Feed>,
     laid: u32,
     started: Instant,
@@ -116,6 +119,10 @@ impl<'a> Rig<'a> {
             site,
             shape,
             watch: Watch::new(bootstrap, &names, PARTITIONS)?,
+            door: Door {
+                bootstrap: bootstrap.to_owned(),
+                security: String::new(),
+            },
             feed: Some(Feed::new(bootstrap, &names.input, workload)?),
             names,
             workload,
@@ -168,9 +175,15 @@ impl<'a> Rig<'a> {
     /// Starts a processor and waits until it has a plan and partitions.
     pub(crate) fn start(&mut self) -> Result<Processor, ScenarioError> {
         let mut processor = self.launch()?;
-        let Status { window, .. } = processor.await_assigned()?;
-        self.window = self.window.max(window);
+        self.await_assigned(&mut processor)?;
         Ok(processor)
+    }
+
+    /// Waits until a launched processor has a plan and partitions.
+    pub(crate) fn await_assigned(&mut self, of: &mut Processor) -> Result<(), ScenarioError> {
+        let Status { window, .. } = of.await_assigned()?;
+        self.window = self.window.max(window);
+        Ok(())
     }
 
     /// Starts a processor and does not wait for anything.
@@ -178,17 +191,31 @@ impl<'a> Rig<'a> {
         let Shape {
             template, protocol, ..
         } = self.shape;
-        let bootstrap = self.site.broker.bootstrap();
         let text = pipeline::write(
             template,
             protocol,
-            bootstrap,
+            &self.door,
             &self.names,
             self.incarnations,
         );
         let processor = self.launcher.start(&text, self.incarnations)?;
         self.incarnations += 1;
         Ok(processor)
+    }
+
+    /// From now on processors meet the brokers here; the scenario itself stays with plain text.
+    pub(crate) fn enter_by(&mut self, door: Door) {
+        self.door = door;
+    }
+
+    /// Writes a Secret as Kubernetes mounts it, whole.
+    pub(crate) fn put_secret(&self, name: &str, keys: &[(&str, &str)]) -> Result<(), FleetError> {
+        self.launcher.put_secret(name, keys)
+    }
+
+    /// What a processor has logged.
+    pub(crate) fn log(&self, of: &Processor) -> std::io::Result<String> {
+        std::fs::read_to_string(self.launcher.log(of.incarnation()))
     }
 
     /// Notes a processor that had partitions and time, so that it must have processed something.

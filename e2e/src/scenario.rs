@@ -15,6 +15,7 @@ use crate::{
 
 mod churn;
 mod refusal;
+mod secured;
 
 /// How much of everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub(crate) enum Scenario {
     BrokerStop,
     /// A sink that refuses for longer than `max.poll.interval.ms`.
     SinkRefusal,
+    /// SCRAM and TLS listeners, each with a wrong Secret at first.
+    Secured,
 }
 
 impl Scenario {
@@ -71,6 +74,7 @@ impl Scenario {
             Self::Sigterm => "sigterm",
             Self::BrokerStop => "broker-stop",
             Self::SinkRefusal => "sink-refusal",
+            Self::Secured => "secured",
         }
     }
 
@@ -93,6 +97,7 @@ impl Scenario {
         match self {
             Self::Backlog | Self::Kills | Self::Sigterm => [20_000, 100_000, 1_000_000],
             Self::BrokerStop => [20_000, 100_000, 500_000],
+            Self::Secured => [10_000, 40_000, 400_000],
             Self::SinkKills => [20_000, 60_000, 300_000],
             Self::SinkRefusal => [20_000, 40_000, 200_000],
             Self::ChurnClassic | Self::ChurnConsumer => [2_000, 5_000, 15_000],
@@ -101,7 +106,7 @@ impl Scenario {
 
     /// Carries it out; what keeps it from being carried out is a failure, too.
     pub(crate) fn run(self, site: &Site<'_>, length: Length) -> Result<Row, ScenarioError> {
-        if self == Self::BrokerStop && !site.broker.is_own() {
+        if matches!(self, Self::BrokerStop | Self::Secured) && !site.broker.is_own() {
             return Ok(Row::empty(self.name(), Verdict::Skipped));
         }
         let rig = Rig::new(site, self.shape())?;
@@ -116,6 +121,7 @@ impl Scenario {
             Self::Sigterm => sigterm(rig, records),
             Self::BrokerStop => broker_stop(rig, length.pick([5, 8, 30]), records),
             Self::SinkRefusal => refusal::sink_refusal(rig, length.pick([5, 15, 60]), records),
+            Self::Secured => secured::secured(rig, records),
         }
     }
 }

@@ -4,12 +4,14 @@
 use serde_json::Value;
 
 /// What a processor says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
     /// Partitions assigned now.
     pub(crate) partitions: u64,
     /// Records per partition between acknowledged commit and admission.
     pub(crate) window: u64,
+    /// What clients and brokers complain about now.
+    pub(crate) trouble: Option<String>,
 }
 
 /// Reads the JSON; `None` while it does not name both.
@@ -18,7 +20,12 @@ pub(crate) fn parse(body: &[u8]) -> Option<Status> {
     let assigned = json.get("partitions").or_else(|| json.get("assignment"));
     let partitions = assigned?.as_array()?.len() as u64;
     let window = json.pointer("/plan/windowRecords")?.as_u64()?;
-    Some(Status { partitions, window })
+    let trouble = json.pointer("/source/trouble").and_then(Value::as_str);
+    Some(Status {
+        partitions,
+        window,
+        trouble: trouble.map(str::to_owned),
+    })
 }
 
 #[cfg(test)]
@@ -32,7 +39,8 @@ mod tests {
             parse(body),
             Some(Status {
                 partitions: 1,
-                window: 512
+                window: 512,
+                trouble: None,
             })
         );
         assert_eq!(parse(b"{}"), None);

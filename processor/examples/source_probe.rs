@@ -23,6 +23,7 @@ use penstock_processor::{
     source::{
         Source,
         intake::{Admission, Assigned, Body, Intake, Offered, Urgency, Watermark},
+        security::Security,
         settings::{ClientLimits, ClientTuning, GroupProtocol, SourceSettings, Start},
     },
 };
@@ -96,6 +97,7 @@ fn settings(broker: &str, topic: &str, protocol: GroupProtocol) -> SourceSetting
     let unique = now_ms().unwrap_or_default();
     SourceSettings {
         bootstrap: broker.to_owned(),
+        security: Security::default(),
         group: format!("{topic}-{unique}"),
         topics: vec![topic.to_owned()],
         protocol,

@@ -6,22 +6,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use penstock_crds::pipeline::State;
 use penstock_sizing::{Bytes, Plan, Pool, record_charge};
 
 use crate::{
-    dispatch::pool::{PartitionFacts, PodFacts},
+    control::{Control, InForce, Standing},
+    dispatch::pool::{Gate, PartitionFacts, PodFacts},
     governor::Zone,
     law::Law,
     notices,
     record::TopicPartition,
-    sinks::guard::{GuardHealth, breaker::State},
+    sinks::guard::{GuardHealth, breaker},
     source::{
         facts::{Gear, SourceFacts, Unreadable},
         intake::HeldReason,
     },
     status::{
-        GearStatus, MemoryPart, MemoryStatus, PartitionStatus, PlanStatus, SinkStatus,
-        SourceStatus, StuckStatus,
+        ControlStatus, GearStatus, MemoryPart, MemoryStatus, PartitionStatus, PlanStatus,
+        SinkStatus, SourceStatus, StuckStatus,
     },
 };
 
@@ -39,6 +41,8 @@ pub struct Sources<'a> {
     pub source: &'a SourceFacts,
     /// Mean time that the inline stages take for a record, microseconds; 0 when unknown.
     pub service_micros: u64,
+    /// Why no partition admits anything; `None` while all gates are open.
+    pub closed: Option<&'static str>,
 }
 
 impl Sources<'_> {
@@ -79,8 +83,8 @@ impl Sources<'_> {
             bytes: engine.bytes,
             lag_records: unfinished,
             lag_seconds: self.lag_seconds(unfinished),
-            gear: number(source.gear),
-            gear_reason: reason(source.gear).map(str::to_owned),
+            gear: self.number(source.gear),
+            gear_reason: self.reason(source.gear).map(str::to_owned),
             hottest_key_permille: permille,
             ceiling_per_second: ceiling(permille, self.service_micros),
         }
@@ -98,7 +102,7 @@ impl Sources<'_> {
     #[must_use]
     pub fn gears(&self) -> Vec<GearStatus> {
         let name = |gear| match gear {
-            Gear::Open => None,
+            Gear::Open => self.closed.map(|_| "held"),
             Gear::Held(_) => Some("held"),
             Gear::Paused => Some("paused"),
             Gear::Draining => Some("draining"),
@@ -113,7 +117,7 @@ impl Sources<'_> {
                         self.topic(facts.partition),
                         facts.partition.partition
                     ),
-                    reason: reason(facts.gear)?.to_owned(),
+                    reason: self.reason(facts.gear)?.to_owned(),
                 })
             })
             .collect()
@@ -136,6 +140,7 @@ impl Sources<'_> {
             rebuilds: faults.rebuilds,
             commit_failures: faults.commits,
             stuck: self.source.unreadable.and_then(|at| self.stuck(at, now)),
+            trouble: self.source.trouble.as_deref().map(str::to_owned),
             seconds_since_commit: self
                 .source
                 .last_commit
@@ -163,6 +168,28 @@ impl Sources<'_> {
             workers: self.plan.runtime.workers,
             detached_workers: self.plan.runtime.detached_workers,
             dispatcher_bytes: self.plan.dispatch.bytes.0,
+        }
+    }
+
+    fn number(&self, gear: Gear) -> u8 {
+        match gear {
+            Gear::Open => u8::from(self.closed.is_some()),
+            Gear::Held(_) | Gear::Draining => 1,
+            Gear::Paused => 2,
+        }
+    }
+
+    fn reason(&self, gear: Gear) -> Option<&'static str> {
+        match gear {
+            Gear::Open => self.closed,
+            Gear::Held(held) => Some(match held.reason {
+                // Opened since the source looked.
+                HeldReason::GateClosed => self.closed.unwrap_or("a gate was closed"),
+                HeldReason::PodFull => "the pod's bytes are used up",
+                HeldReason::PartitionFull => "the partition's records, bytes or window are used up",
+            }),
+            Gear::Paused => Some("over its share while other partitions wait"),
+            Gear::Draining => Some("a revoke waits for running records"),
         }
     }
 
@@ -225,15 +252,63 @@ fn signed(bytes: Bytes) -> i64 {
     i64::try_from(bytes.0).unwrap_or(i64::MAX)
 }
 
+/// Why no partition admits anything, from the bits of the closed gates.
+#[must_use]
+pub fn closed(gates: u8, state: State) -> Option<&'static str> {
+    let has = |gate: Gate| gates & gate as u8 != 0;
+    if has(Gate::Shutdown) {
+        return Some("the process is ending");
+    }
+    if has(Gate::Memory) {
+        return Some("the governor is short of memory");
+    }
+    has(Gate::Operator).then_some(match state {
+        State::Paused => "the object's state is Paused",
+        State::Drained => "the object's state is Drained",
+        // Opened since the bits were read.
+        State::Running => "the object's state was not Running",
+    })
+}
+
+/// What is told of the settings file and the state in force; whether it is settled says
+/// [`at_rest`].
+#[must_use]
+pub fn control(control: &Control) -> ControlStatus {
+    let InForce { state, .. } = control.in_force();
+    ControlStatus {
+        state,
+        settled: false,
+        restart_needed: *control.standing() == Standing::RestartNeeded,
+        fault: match control.standing() {
+            Standing::Refused(fault) => Some(fault.clone()),
+            Standing::Followed | Standing::RestartNeeded => None,
+        },
+    }
+}
+
+/// Whether everything that was ever admitted is finished and covered by an acknowledged commit,
+/// and nothing more can come. An admission that had begun when the gate was closed is over once
+/// the source has turned since.
+#[must_use]
+pub fn at_rest(
+    in_force: InForce,
+    source: &SourceFacts,
+    engines: &[PartitionFacts],
+    pod: &PodFacts,
+) -> bool {
+    let closed = in_force.state != State::Running && source.last_turn > in_force.since;
+    closed && pod.records == 0 && engines.iter().all(|e| e.engine.window == 0)
+}
+
 /// Every sink.
 #[must_use]
 pub fn sinks(health: &[(Arc<str>, GuardHealth)]) -> Vec<SinkStatus> {
     let sink = |(name, health): &(Arc<str>, GuardHealth)| SinkStatus {
         name: name.to_string(),
         breaker: match health.state {
-            State::Closed => "Closed",
-            State::Open { .. } => "Open",
-            State::HalfOpen => "HalfOpen",
+            breaker::State::Closed => "Closed",
+            breaker::State::Open { .. } => "Open",
+            breaker::State::HalfOpen => "HalfOpen",
         }
         .to_owned(),
         in_flight: health.in_flight,
@@ -246,27 +321,6 @@ pub fn sinks(health: &[(Arc<str>, GuardHealth)]) -> Vec<SinkStatus> {
 /// 1 / (share · service time): what one key allows, since its records run one by one.
 fn ceiling(permille: u32, service_micros: u64) -> Option<u64> {
     1_000_000_000_u64.checked_div(u64::from(permille) * service_micros)
-}
-
-fn number(gear: Gear) -> u8 {
-    match gear {
-        Gear::Open => 0,
-        Gear::Held(_) | Gear::Draining => 1,
-        Gear::Paused => 2,
-    }
-}
-
-fn reason(gear: Gear) -> Option<&'static str> {
-    match gear {
-        Gear::Open => None,
-        Gear::Held(held) => Some(match held.reason {
-            HeldReason::GateClosed => "a gate is closed",
-            HeldReason::PodFull => "the pod's bytes are used up",
-            HeldReason::PartitionFull => "the partition's records, bytes or window are used up",
-        }),
-        Gear::Paused => Some("over its share while other partitions wait"),
-        Gear::Draining => Some("a revoke waits for running records"),
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 pub mod allocator;
 pub mod limit;
+pub mod control;
+pub mod settings_file;
 pub use penstock_demand as plan;
 pub mod budgets;
 pub mod elastic;
@@ -39,4 +41,5 @@ pub mod metrics;
 pub mod http;
 pub mod observe;
 
+pub mod scout;
 pub mod run;

@@ -10,12 +10,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use penstock_crds::pipeline::State;
 use penstock_sizing::{Plan, Pool};
 
 use crate::{
     account::{self, Sources},
     allocator,
     backlog::{Backlog, Level},
+    control::{Control, Standing},
     dispatch::pool::{Dispatcher, Gate},
     governor::{Governor, Zone},
     health::{Progress, StallDetector, Verdict},
@@ -23,6 +25,7 @@ use crate::{
     law::Law,
     limit::{MemoryGroup, Reading},
     metrics,
+    settings_file::SettingsFile,
     source::facts::{Phase, SourceFacts},
     status::{ControlStatus, DetachedStatus, MemoryStatus, Status},
     work::Work,
@@ -48,6 +51,8 @@ pub struct Observatory {
     pub workshop: Arc<Workshop>,
     /// The source's facts.
     pub source: SourceReader,
+    /// What the settings file asks for.
+    pub control: Mutex<Control>,
     /// What changes from one observation to the next.
     pub watch: Watch,
 }
@@ -93,6 +98,28 @@ impl Observatory {
         };
         *self.watch.verdict.lock() = Some(verdict);
         self.sample_backlogs(now);
+    }
+
+    /// Follows the settings file; call once a second.
+    pub fn follow(&self, file: &mut SettingsFile) {
+        let Some(reading) = file.look() else {
+            return;
+        };
+        let mut control = self.control.lock();
+        let change = control.read(reading);
+        match control.standing() {
+            Standing::Followed => {}
+            Standing::RestartNeeded => tracing::warn!("changed settings hold from the next start"),
+            Standing::Refused(fault) => tracing::error!(fault, "changed settings are refused"),
+        }
+        if let Some(state) = change {
+            tracing::info!(?state, "the object asks for another state");
+            match state {
+                State::Running => self.dispatcher.open_gate(Gate::Operator),
+                State::Paused | State::Drained => self.dispatcher.close_gate(Gate::Operator),
+            }
+            control.entered(state, Instant::now());
+        }
     }
 
     /// Holds the working set against the enforced limit; call four times a second.
@@ -194,18 +221,25 @@ impl Observatory {
 impl Observed for Observatory {
     fn status(&self) -> Status {
         let source = (self.source)();
-        let facts = self.dispatcher.snapshot();
         let plan = self.plan();
+        let (facts, pod) = (self.dispatcher.snapshot(), self.dispatcher.pod());
+        let control = self.control.lock();
+        let in_force = control.in_force();
+        let at_rest = account::at_rest(in_force, &source, &facts, &pod);
         let sources = Sources {
             topics: &self.topics,
             plan: &plan,
             source: &source,
             service_micros: self.workshop.counters.service_micros(),
+            closed: account::closed(pod.gates, in_force.state),
         };
         Status {
             pipeline: self.pipeline.clone(),
             readiness: self.readiness().reason().to_owned(),
-            control: ControlStatus::default(),
+            control: ControlStatus {
+                settled: at_rest,
+                ..account::control(&control)
+            },
             finished: self.workshop.counters.totals(),
             partitions: sources.partitions(&facts),
             gears: sources.gears(),

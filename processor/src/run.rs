@@ -1,6 +1,7 @@
 //! Wires source → dispatcher → stages → sinks in that order, and takes it down the other way.
 //! Layer: shell
 
+pub mod last_words;
 mod assemble;
 mod running;
 mod follow;
@@ -22,16 +23,20 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
+pub(crate) use self::assemble::bootstrap;
 pub use self::{
     running::Running,
     start::{log_to_stderr, main_with},
 };
 use crate::{
-    allocator, http,
+    allocator,
+    control::Control,
+    http,
     law::Law,
     limit::{Agreement, LimitError, MemoryGroup},
     observe::Observatory,
     plan::{self, Facts},
+    settings_file::SettingsFile,
     sinks::SinkError,
     source::SourceError,
     stages::{BuildFault, custom::Registry},
@@ -43,7 +48,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// Between two looks at the working set.
 const GOVERN: Duration = Duration::from_millis(250);
 
-/// Between two judgements of progress.
+/// Between two judgements of progress, and between two looks at the settings file.
 const OBSERVE: Duration = Duration::from_secs(1);
 
 /// What to run.
@@ -52,6 +57,10 @@ pub struct Options {
     pub pipeline: ValidatedPipeline,
     /// What is known of the cluster beside it.
     pub facts: Facts,
+    /// Where the Secrets are mounted, each in a folder of its name.
+    pub secrets: PathBuf,
+    /// Where the pipeline came from, to follow its state; `None` keeps the state of the start.
+    pub settings: Option<SettingsFile>,
     /// Where the status is served; port 0 takes a free one.
     pub status_address: SocketAddr,
     /// The stages of the user's own binary.
@@ -139,7 +148,7 @@ fn derive(options: &Options, agreement: Agreement) -> Result<Plan, RunError> {
 }
 
 async fn serve(
-    options: Options,
+    mut options: Options,
     plan: Plan,
     (memory, agreement): (MemoryGroup, Agreement),
 ) -> Result<(), RunError> {
@@ -151,6 +160,8 @@ async fn serve(
             what: "bind the status address",
             source,
         })?;
+    let mut settings = options.settings.take();
+    let control = Control::new(options.pipeline.clone(), Instant::now());
     let running = Running::start(&options, &plan)?;
     let observatory = Arc::new(Observatory {
         pipeline: options.pipeline.name.to_string(),
@@ -165,6 +176,7 @@ async fn serve(
         dispatcher: running.line.dispatcher.clone(),
         workshop: Arc::clone(&running.line.workshop),
         source: Box::new(running.source.facts_reader()),
+        control: Mutex::new(control),
         watch: Default::default(),
     });
     let page = tokio::spawn(http::serve(
@@ -173,7 +185,8 @@ async fn serve(
         std::future::pending(),
     ));
     let trail = trail::Trail::new(options.termination_log);
-    let ended = until_told(stop, &running, (&observatory, &trail)).await;
+    let watchers = (&*observatory, &trail);
+    let ended = until_told(stop, &running, watchers, &mut settings).await;
     observatory.stop();
     let stopped = running.stop(options.pipeline.drain_timeout).await;
     page.abort();
@@ -207,6 +220,7 @@ async fn until_told(
     mut stop: Stop,
     running: &Running,
     (observatory, trail): (&Observatory, &trail::Trail),
+    settings: &mut Option<SettingsFile>,
 ) -> Result<(), RunError> {
     let mut ticks = tokio::time::interval(TICK);
     let mut observations = tokio::time::interval(OBSERVE);
@@ -221,6 +235,7 @@ async fn until_told(
             }
             _ = observations.tick() => {
                 observatory.observe(Instant::now());
+                settings.iter_mut().for_each(|file| observatory.follow(file));
                 trail.leave(observatory);
             }
             _ = ticks.tick() => running.tick()?,

@@ -6,9 +6,11 @@
 //!            main queue ─▶ rebalances, commit answers, errors         ▲ hold: one batch at most
 //! ```
 
+pub mod security;
 pub mod settings;
 pub mod intake;
 pub mod facts;
+pub mod trouble;
 pub mod events;
 pub mod queues;
 pub mod client;

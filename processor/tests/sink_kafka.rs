@@ -9,8 +9,9 @@ use penstock_processor::{
     record::{Position, TopicId, TopicPartition},
     sinks::{
         Provenance, SinkError,
-        kafka::{Compression, Producer, ProducerSettings},
+        kafka::{Compression, Connection, Producer, ProducerSettings},
     },
+    source::security::Security,
 };
 use rdkafka::{
     ClientConfig, Message as _, TopicPartitionList,
@@ -48,7 +49,11 @@ fn producer(brokers: &Brokers) -> Producer {
         linger: Duration::from_millis(1),
         compression: Compression::Lz4,
     };
-    Producer::open(connection(brokers), settings).expect("a legal configuration")
+    let connection = Connection {
+        bootstrap: brokers.bootstrap_servers(),
+        security: Security::default(),
+    };
+    Producer::open(connection, settings).expect("a legal configuration")
 }
 
 fn provenance(offset: i64) -> Provenance {

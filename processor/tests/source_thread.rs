@@ -28,6 +28,7 @@ use penstock_processor::{
         client::Closed,
         facts::{Gear, SourceFacts},
         intake::HeldReason,
+        security::Security,
         settings::{ClientLimits, ClientTuning, GroupProtocol, SourceSettings, Start},
     },
 };
@@ -61,6 +62,7 @@ both_protocols! {
 fn settings(cluster: &Cluster, topic: &str, protocol: GroupProtocol) -> SourceSettings {
     SourceSettings {
         bootstrap: cluster.bootstrap.clone(),
+        security: Security::default(),
         group: topic.to_owned(),
         topics: vec![topic.to_owned()],
         protocol,

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use penstock_processor::{
     budgets, plan,
     run::{Options, Running},
-    source::settings::{ClientTuning, GroupProtocol, SourceSettings, Start},
+    source::{
+        security::Security,
+        settings::{ClientTuning, GroupProtocol, SourceSettings, Start},
+    },
     stages::custom::Registry,
 };
 use penstock_sizing::{Bytes, Plan};
@@ -128,6 +131,8 @@ spec:
     Ok(Options {
         pipeline: parsed.pipeline,
         facts: plan::Facts::default(),
+        secrets: Default::default(),
+        settings: None,
         status_address: ([127, 0, 0, 1], 0).into(),
         registry,
         termination_log: None,
@@ -145,6 +150,7 @@ pub(super) fn properties(
     let client = &options.pipeline.source.client;
     let settings = SourceSettings {
         bootstrap: shape.bootstrap.clone(),
+        security: Security::default(),
         group: "unused".to_owned(),
         topics: Vec::new(),
         protocol: GroupProtocol::Classic,

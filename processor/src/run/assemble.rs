@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use penstock_crds::pipeline::{self, SinkBody, ValidatedPipeline};
 use penstock_sizing::{Plan, SinkPlan};
-use rdkafka::ClientConfig;
 use tokio::task::JoinSet;
 
 use super::{Options, RunError};
@@ -24,11 +23,12 @@ use crate::{
         Sink, SinkError,
         embedded::Embedded,
         guard::{GuardSettings, Guarded, breaker::BreakerPolicy},
-        kafka::{self, Compression, Producer, ProducerSettings},
+        kafka::{self, Compression, Connection, Producer, ProducerSettings},
         outages::Outages,
     },
     source::{
         intake::Intake,
+        security::Security,
         settings::{ClientTuning, GroupProtocol, SourceSettings, Start},
     },
     stages::Ports,
@@ -78,7 +78,7 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
         sinks.insert(sink.name.shared(), guard as Arc<dyn Sink>);
     }
     let publisher = match pipeline.produces() {
-        true => Some(producer(pipeline, sink_plan(plan, PRODUCER))?),
+        true => Some(producer(options, sink_plan(plan, PRODUCER))?),
         false => None,
     };
     let ports = Ports {
@@ -155,6 +155,7 @@ impl Line {
         let source = &options.pipeline.source;
         SourceSettings {
             bootstrap: bootstrap(&options.pipeline),
+            security: Security::of(source, &options.secrets),
             group: source.consumer_group.to_string(),
             topics: self.topics.iter().map(|topic| topic.to_string()).collect(),
             protocol: match source.group_protocol {
@@ -231,23 +232,21 @@ fn open(
     Ok(Arc::new(Guarded::new(opened, settings)))
 }
 
-fn producer(
-    pipeline: &ValidatedPipeline,
-    sizes: &SinkPlan,
-) -> Result<Arc<dyn Publisher>, RunError> {
+fn producer(options: &Options, sizes: &SinkPlan) -> Result<Arc<dyn Publisher>, RunError> {
     let fail = |source| RunError::Sink {
         name: PRODUCER.to_owned(),
         source,
     };
-    let mut connection = ClientConfig::new();
-    connection
-        .set("bootstrap.servers", bootstrap(pipeline))
-        .set("client.id", "penstock");
+    let source = &options.pipeline.source;
+    let connection = Connection {
+        bootstrap: bootstrap(&options.pipeline),
+        security: Security::of(source, &options.secrets),
+    };
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let settings = ProducerSettings {
         queue_records: kafka::queue_records(sizes.batch.0),
         queue_bytes: narrow(sizes.batch.0),
-        max_message_bytes: narrow(budgets::produced(pipeline.source.max_message_bytes)),
+        max_message_bytes: narrow(budgets::produced(source.max_message_bytes)),
         delivery_timeout: DELIVERY_TIMEOUT,
         linger: LINGER,
         compression: Compression::None,
@@ -257,7 +256,8 @@ fn producer(
     ))
 }
 
-fn bootstrap(pipeline: &ValidatedPipeline) -> String {
+/// The brokers in the client's form.
+pub(crate) fn bootstrap(pipeline: &ValidatedPipeline) -> String {
     let servers = pipeline.source.bootstrap_servers.iter();
     servers
         .map(ToString::to_string)

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use penstock_crds::pipeline::State;
 use penstock_sizing::Plan;
 use tokio::task::JoinSet;
 
@@ -38,6 +39,9 @@ impl Running {
     /// When a sink or stage cannot be made, or the client refuses its settings.
     pub fn start(options: &Options, plan: &Plan) -> Result<Self, RunError> {
         let line = assemble::line(options, plan)?;
+        if options.pipeline.state != State::Running {
+            line.dispatcher.close_gate(Gate::Operator);
+        }
         let workers = line.start_workers(plan);
         let settings = line.source_settings(options, plan);
         let source = Source::start(settings, line.intake(options))?;

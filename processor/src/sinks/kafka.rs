@@ -6,24 +6,46 @@
 
 mod blame;
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
+
+use parking_lot::RwLock;
+use penstock_sizing::SinkPlan;
+use rdkafka::{
+    ClientConfig, ClientContext,
+    error::KafkaError,
+    message::{Header as ClientHeader, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord, Producer as _},
+};
 
 use self::blame::blame;
 use crate::{
     elastic::{Above, Elastic},
     publish::{Message, Publisher},
     sinks::SinkError,
+    source::{
+        events::kind,
+        security::{Identity, Security},
+        trouble::Kind,
+    },
 };
-use parking_lot::RwLock;
-use penstock_sizing::SinkPlan;
-use rdkafka::{
-    ClientConfig,
-    error::KafkaError,
-    message::{Header as ClientHeader, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord, Producer as _},
-};
+
+/// The brokers, and how to reach them.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// `host:port` of some brokers, separated by commas.
+    pub bootstrap: String,
+    /// How the client proves who it is, and whom it trusts.
+    pub security: Security,
+}
 
 /// Sizes and times of a producer; the sizes are from the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,26 +105,33 @@ pub struct ProducerHealth {
 
 /// An idempotent producer; share it by reference among all tasks.
 pub struct Producer {
-    config: ClientConfig,
-    client: RwLock<FutureProducer>,
+    connection: Connection,
+    built: RwLock<Built>,
     records: Elastic,
     bytes: Elastic,
+    settings: ProducerSettings,
+}
+
+/// A client and what it proves who it is with.
+struct Built {
+    client: Client,
+    identity: Identity,
 }
 
 impl Producer {
-    /// Starts a producer. `connection` names the brokers and how to reach them; everything else is
-    /// set here. Connects in the background.
+    /// Starts a producer. Connects in the background.
     ///
     /// # Errors
-    /// [`SinkError::Unavailable`] when the client refuses its configuration.
-    pub fn open(connection: ClientConfig, settings: ProducerSettings) -> Result<Self, SinkError> {
-        let config = configure(connection, &settings);
-        let client = config.create().map_err(|error| blame(&error))?;
+    /// [`SinkError::Unavailable`] when a Secret is not as the object says, or the client refuses
+    /// its configuration.
+    pub fn open(connection: Connection, settings: ProducerSettings) -> Result<Self, SinkError> {
+        let built = build(&connection, &settings)?;
         Ok(Self {
-            config,
-            client: RwLock::new(client),
+            connection,
+            built: RwLock::new(built),
             records: Elastic::new(settings.queue_records.max(1)),
             bytes: Elastic::new(settings.queue_bytes.max(1)),
+            settings,
         })
     }
 
@@ -120,8 +149,9 @@ impl Producer {
         let bytes = u32::try_from(encoded_bytes(message)).unwrap_or(u32::MAX);
         let _record = self.records.acquire(1, Above::Alone).await;
         let _bytes = self.bytes.acquire(bytes, Above::Alone).await;
-        let client = self.client.read().clone();
+        let client = self.client();
         let delivery = client
+            .producer
             .send_result(record(message))
             .map_err(|(error, _)| error);
         let outcome = match delivery {
@@ -131,30 +161,96 @@ impl Producer {
             },
             Err(error) => Err(error),
         };
-        if outcome.is_err() {
-            self.rebuild_if_fatal(&client);
+        let refused = &client.refused;
+        match &outcome {
+            Ok(()) if refused.load(Ordering::Relaxed) => refused.store(false, Ordering::Relaxed),
+            Ok(()) => {}
+            Err(_) => {
+                // An idempotent producer with a fatal error never delivers again.
+                if client.producer.client().fatal_error().is_some() {
+                    self.replace(&client);
+                }
+            }
         }
         outcome
     }
 
-    /// An idempotent producer with a fatal error never delivers again: the next record gets a new
-    /// one. The first to notice replaces it.
-    fn rebuild_if_fatal(&self, failed: &FutureProducer) {
-        if failed.client().fatal_error().is_none() {
-            return;
+    /// The client to deliver with: a new one where the brokers refuse what the last one was built
+    /// with and the Secrets hold something else now.
+    fn client(&self) -> Client {
+        let client = self.built.read().client.clone();
+        if !client.refused.load(Ordering::Relaxed) {
+            return client;
         }
-        let mut client = self.client.write();
-        if client.client().native_ptr() != failed.client().native_ptr() {
+        let now = self.connection.security.read();
+        if now.is_ok_and(|now| now != self.built.read().identity) {
+            self.replace(&client);
+        }
+        self.built.read().client.clone()
+    }
+
+    /// Puts a new client in the place of a useless one; the first to notice does it.
+    fn replace(&self, useless: &Client) {
+        let mut built = self.built.write();
+        if !Arc::ptr_eq(&built.client.refused, &useless.refused) {
             return;
         }
         // A configuration that was good once is good again; should it not be, the old client goes
-        // on refusing and the next failure tries again.
-        if let Ok(new) = self.config.create() {
-            let old = std::mem::replace(&mut *client, new);
+        // on refusing and the next record tries again.
+        if let Ok(new) = build(&self.connection, &self.settings) {
+            let old = std::mem::replace(&mut *built, new);
             // Closing joins the client's threads.
             drop(tokio::task::spawn_blocking(move || drop(old)));
         }
     }
+}
+
+/// A client, shared by reference.
+#[derive(Clone)]
+struct Client {
+    producer: FutureProducer<Doorman>,
+    /// The brokers refuse who it says it is, or its certificates.
+    refused: Arc<AtomicBool>,
+}
+
+/// Notices refusals.
+struct Doorman {
+    refused: Arc<AtomicBool>,
+}
+
+impl ClientContext for Doorman {
+    fn error(&self, error: KafkaError, reason: &str) {
+        let about = error.rdkafka_error_code().map(kind);
+        // The client repeats it for ever; it is told when it is new.
+        if about.is_some_and(|kind| kind == Kind::Authentication || kind == Kind::Tls)
+            && !self.refused.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(reason, "the brokers refuse the producer");
+        }
+    }
+}
+
+fn build(connection: &Connection, settings: &ProducerSettings) -> Result<Built, SinkError> {
+    let unavailable = |reason| SinkError::Unavailable { reason };
+    let identity = connection.security.read();
+    let identity = identity.map_err(|error| unavailable(error.to_string()))?;
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &connection.bootstrap)
+        .set("client.id", "penstock");
+    for (name, value) in identity.properties() {
+        config.set(name, value);
+    }
+    let refused = Arc::<AtomicBool>::default();
+    let doorman = Doorman {
+        refused: Arc::clone(&refused),
+    };
+    let producer = configure(config, settings).create_with_context(doorman);
+    let producer = producer.map_err(|error| blame(&error))?;
+    Ok(Built {
+        client: Client { producer, refused },
+        identity,
+    })
 }
 
 impl Publisher for Producer {

@@ -19,6 +19,7 @@ use super::{
     events::{Event, Events, Named, list, report},
     intake::Watermark,
     queues::{Batch, QueueError, RecordQueue, cached_end},
+    security::{Identity, SecretError},
     settings::{SourceSettings, Start},
 };
 use crate::record::{TopicId, TopicPartition};
@@ -29,7 +30,10 @@ const REQUEST: Duration = Duration::from_secs(2);
 /// Why there is no consumer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The client refuses its settings.
+    /// A Secret is not as the object says.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The client refuses its settings, such as a certificate that is none.
     #[error("the kafka client refuses its settings")]
     Create(#[source] KafkaError),
     /// The client refuses the topics.
@@ -65,6 +69,7 @@ pub(super) struct Client {
     queue: RecordQueue<Events>,
     topics: Vec<String>,
     start: Start,
+    identity: Identity,
 }
 
 impl Client {
@@ -72,6 +77,10 @@ impl Client {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Warning);
         for (name, value) in settings.properties() {
+            config.set(name, value);
+        }
+        let identity = settings.security.read()?;
+        for (name, value) in identity.properties() {
             config.set(name, value);
         }
         let consumer: BaseConsumer<Events> = config
@@ -89,7 +98,13 @@ impl Client {
             queue,
             topics: settings.topics.clone(),
             start: settings.start,
+            identity,
         })
+    }
+
+    /// What it proves who it is with.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     fn consumer(&self) -> &BaseConsumer<Events> {

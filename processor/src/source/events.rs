@@ -17,7 +17,10 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 
-use super::commits::Refusal;
+use super::{
+    commits::Refusal,
+    trouble::{Complaint, Kind},
+};
 
 /// A partition as the client calls it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +55,7 @@ pub enum Event {
     /// A commit was answered.
     Committed(Vec<Answered>),
     /// An error of the client or of a broker.
-    Error(RDKafkaErrorCode),
+    Error(Complaint),
 }
 
 /// Records events for the thread that polls; all callbacks run on that thread.
@@ -82,9 +85,10 @@ impl Events {
 
 impl ClientContext for Events {
     fn error(&self, error: KafkaError, reason: &str) {
-        let code = code(&error);
-        tracing::warn!(?code, reason, "kafka client");
-        self.record(Event::Error(code));
+        self.record(Event::Error(Complaint {
+            kind: kind(code(&error)),
+            text: reason.to_owned(),
+        }));
     }
 }
 
@@ -140,6 +144,29 @@ fn answer(result: Result<(), RDKafkaErrorCode>) -> Result<(), Refusal> {
         | Code::Fatal => Err(Refusal::Disowned),
         _ => Err(Refusal::Trouble),
     })
+}
+
+/// What an error is about.
+#[must_use]
+pub fn kind(code: RDKafkaErrorCode) -> Kind {
+    use RDKafkaErrorCode as Code;
+    match code {
+        Code::Fatal => Kind::Fatal,
+        Code::Authentication | Code::SaslAuthenticationFailed => Kind::Authentication,
+        Code::SSL => Kind::Tls,
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed => Kind::Forbidden,
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+            Kind::UnknownTopic
+        }
+        Code::BrokerTransportFailure
+        | Code::Resolve
+        | Code::OperationTimedOut
+        | Code::RequestTimedOut => Kind::Unreachable,
+        // "All brokers are down" follows from what was said of each.
+        _ => Kind::Other,
+    }
 }
 
 /// The partitions of a list.

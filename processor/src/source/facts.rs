@@ -114,6 +114,8 @@ pub struct SourceFacts {
     pub unreadable: Option<Unreadable>,
     /// What the running client was built with.
     pub limits: ClientLimits,
+    /// What clients and brokers complain about now.
+    pub trouble: Option<Arc<str>>,
     /// When the broker last acknowledged a commit.
     pub last_commit: Option<Instant>,
     /// When the record loop last turned: its watchdog looks at the age.
@@ -134,6 +136,7 @@ impl FactsCell {
             faults: Faults::default(),
             unreadable: None,
             limits,
+            trouble: None,
             last_commit: None,
             last_turn: now,
         })))

@@ -88,6 +88,7 @@ impl Turns {
                 });
             }
         }
+        self.things_go_well();
         self.intake.assign(&assigned);
         if let Err(error) = self.client.assign(&starts) {
             // The group has moved on while the offsets were read.

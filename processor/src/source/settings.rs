@@ -3,11 +3,15 @@
 
 use std::time::Duration;
 
+use super::security::Security;
+
 /// Everything a source needs to know.
 #[derive(Clone, Debug)]
 pub struct SourceSettings {
     /// `host:port` of some brokers, separated by commas.
     pub bootstrap: String,
+    /// How the client proves who it is, and whom it trusts.
+    pub security: Security,
     /// The consumer group.
     pub group: String,
     /// Topics; a [`crate::record::TopicId`] is an index into them.
@@ -96,7 +100,7 @@ impl Default for ClientTuning {
 }
 
 impl SourceSettings {
-    /// The client's properties, all that matter spelled out.
+    /// The client's properties, all that matter spelled out but for what comes from Secrets.
     #[must_use]
     pub fn properties(&self) -> Vec<(&'static str, String)> {
         let mut properties = vec![

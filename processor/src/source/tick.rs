@@ -1,7 +1,10 @@
 //! What the source thread looks at a few times a second: resumes, alarms, its client's health.
 //! Layer: shell
 
-use std::time::Instant;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     client::Client,
@@ -10,9 +13,13 @@ use super::{
     ownership::{Owned, State},
     silence::Expectation,
     supply::Supply,
+    trouble::{Complaint, Kind, Troubles},
     turn::{CLOSE, Turns},
 };
 use crate::{law::Rebuild, record::TopicPartition};
+
+/// Between two attempts to build a client anew, and between two looks at its Secrets.
+const REBUILD: Duration = Duration::from_secs(2);
 
 impl Turns {
     /// What changes slowly: resumes, alarms, the client's health, the facts.
@@ -33,16 +40,15 @@ impl Turns {
             self.forward(partition);
             self.read_again(partition, None);
         }
-        let resized = self.control.resized();
-        if let Some((limits, _)) = resized {
+        if let Some((limits, rebuild)) = self.control.resized() {
             self.settings.limits = limits;
+            self.too_large |= rebuild == Rebuild::Now;
         }
-        if self.fatal || self.client.is_fatal() {
-            tracing::error!("the kafka client met a fatal error and is built anew");
-            self.rebuild();
-        } else if resized.is_some_and(|(_, rebuild)| rebuild == Rebuild::Now) {
-            tracing::warn!("the kafka client is built anew for a smaller memory limit");
-            self.rebuild();
+        if now >= self.next_rebuild
+            && let Some(why) = self.outdated(now)
+        {
+            self.next_rebuild = now + REBUILD;
+            self.rebuild(why);
         }
         self.publish(now);
     }
@@ -65,9 +71,43 @@ impl Turns {
         silent
     }
 
+    /// Notes what client or brokers complain about; each kind is logged once until things go well.
+    pub(super) fn hear(&mut self, complaint: Complaint, now: Instant) {
+        self.fatal |= complaint.kind == Kind::Fatal;
+        self.facts.update(|facts| facts.faults.client += 1);
+        let (kind, text) = (complaint.kind, complaint.text.clone());
+        if self.troubles.hear(complaint, now) {
+            tracing::warn!(?kind, text, "kafka client");
+        }
+    }
+
+    /// A broker did as it was asked.
+    pub(super) fn things_go_well(&mut self) {
+        if self.troubles.over() {
+            tracing::info!("the brokers do as they are asked again");
+        }
+    }
+
+    /// Why the client has to be built anew. Secrets are looked at only while the brokers refuse
+    /// what they held: until then connections live on with what they were made with.
+    fn outdated(&self, now: Instant) -> Option<&'static str> {
+        if self.fatal || self.client.is_fatal() {
+            return Some("it met a fatal error");
+        }
+        if self.too_large {
+            return Some("it is too large for the new memory limit");
+        }
+        let trouble = self.troubles.current(now)?;
+        if !matches!(trouble.kind, Kind::Authentication | Kind::Tls) {
+            return None;
+        }
+        let identity = self.settings.security.read().ok()?;
+        (identity != *self.client.identity()).then_some("its secrets have changed")
+    }
+
     /// A client that met a fatal error never works again, and one that is too large for the pod must
     /// not go on: everything is lost, a new one joins.
-    fn rebuild(&mut self) {
+    fn rebuild(&mut self, why: &str) {
         let fresh = match Client::connect(&self.settings) {
             Ok(fresh) => fresh,
             Err(error) => {
@@ -75,6 +115,7 @@ impl Turns {
                 return;
             }
         };
+        tracing::warn!(why, "the kafka client is built anew");
         let all = self.ownership.all();
         if !all.is_empty() {
             self.lose(&all);
@@ -87,6 +128,8 @@ impl Turns {
         tracing::info!(?closed, "the old client is closed");
         self.commits.forget();
         self.fatal = false;
+        self.too_large = false;
+        self.troubles = Troubles::default();
         let limits = self.settings.limits;
         self.facts.update(|facts| {
             facts.faults.rebuilds += 1;
@@ -108,9 +151,12 @@ impl Turns {
                 end: self.client.end(partition),
             });
         let partitions = partitions.collect();
+        let trouble = self.troubles.current(now);
+        let trouble = trouble.map(|complaint| Arc::from(complaint.text.as_str()));
         self.facts.update(|facts| {
             facts.partitions = partitions;
             facts.pauses = self.gears.pauses();
+            facts.trouble = trouble;
             facts.last_turn = now;
         });
     }

@@ -8,8 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::error::RDKafkaErrorCode;
-
 use super::{
     Control,
     client::{Client, Closed},
@@ -23,6 +21,7 @@ use super::{
     settings::SourceSettings,
     silence::Silence,
     supply::Supply,
+    trouble::Troubles,
 };
 use crate::record::TopicPartition;
 
@@ -57,8 +56,11 @@ pub(super) struct Turns {
     pub(super) beginnings: Vec<Watermark>,
     pub(super) stopping: bool,
     pub(super) facts: FactsCell,
+    pub(super) troubles: Troubles,
     pub(super) control: Arc<Control>,
+    pub(super) too_large: bool,
     next_tick: Instant,
+    pub(super) next_rebuild: Instant,
     pub(super) fatal: bool,
 }
 
@@ -83,8 +85,11 @@ impl Turns {
             beginnings: Vec::new(),
             stopping: false,
             facts,
+            troubles: Troubles::default(),
             control,
             next_tick: now,
+            next_rebuild: now,
+            too_large: false,
             fatal: false,
             settings,
         }
@@ -150,10 +155,7 @@ impl Turns {
             Event::Revoke(named) => self.begin_revoke(named, now),
             Event::Lost(named) => self.lose(&self.client.identify_all(&named)),
             Event::Committed(answers) => self.committed(&answers, now),
-            Event::Error(code) => {
-                self.fatal |= code == RDKafkaErrorCode::Fatal;
-                self.facts.update(|facts| facts.faults.client += 1);
-            }
+            Event::Error(complaint) => self.hear(complaint, now),
         }
     }
 
@@ -192,6 +194,9 @@ impl Turns {
                 Some(now)
             };
         });
+        if !done.is_empty() {
+            self.things_go_well();
+        }
         let beginnings = std::mem::take(&mut self.beginnings);
         let (ours, theirs): (Vec<_>, Vec<_>) = done
             .into_iter()

@@ -10,3 +10,5 @@ mod custom_stage;
 mod probes;
 mod refusals;
 mod restarts;
+mod scouting;
+mod steering;

@@ -11,9 +11,11 @@ use crate::{
 };
 
 /// What others read of the account.
-const FIELDS: [&str; 25] = [
+const FIELDS: [&str; 28] = [
     "/pipeline",
     "/readiness",
+    "/control/state",
+    "/control/settled",
     "/finished/done",
     "/finished/filtered",
     "/finished/duplicates",
@@ -30,6 +32,7 @@ const FIELDS: [&str; 25] = [
     "/partitions/0/ceilingPerSecond",
     "/gears",
     "/source/rebalances",
+    "/source/trouble",
     "/plan/windowRecords",
     "/memory/limitBytes",
     "/memory/parts/0/plannedBytes",

@@ -31,6 +31,16 @@ pub(crate) fn ours() -> PathBuf {
 impl Process {
     /// Starts a program with a settings file; what it writes goes to a log beside that.
     pub(crate) fn start(program: &Path, folder: &Path, settings: &str) -> Self {
+        Self::start_as(program, folder, settings, &[])
+    }
+
+    /// The same with arguments before all others.
+    pub(crate) fn start_as(
+        program: &Path,
+        folder: &Path,
+        settings: &str,
+        arguments: &[&str],
+    ) -> Self {
         let file = folder.join("settings.json");
         fs::write(&file, settings).expect("a folder of ours");
         let log = folder.join("log");
@@ -38,6 +48,7 @@ impl Process {
         let output = output.expect("a folder of ours");
         let address = free_address();
         let child = Command::new(program)
+            .args(arguments)
             .arg("--settings")
             .arg(&file)
             .arg("--status-address")

@@ -90,7 +90,7 @@ fn faults_of_the_file_are_all_named() {
         spec.stages[1].index.sink (line 56): "stor" is no sink: legal for index: store
         spec.stages[2].upsert.sink (line 65): "stor" is no sink: legal for upsert: store
         spec.stages[3].count.sink (line 81): "stor" is no sink: legal for count: store
-        spec.drian (line 105): unknown field: legal are drain, failure, memory, ordering, resources, sinks, source, stages"#]].assert_eq(said.trim());
+        spec.drian (line 105): unknown field: legal are autoscaling, disruptionBudget, drain, failure, image, memory, ordering, pod, replicas, resources, rollout, sinks, source, stages, state"#]].assert_eq(said.trim());
 }
 
 #[test]
