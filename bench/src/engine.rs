@@ -2,7 +2,7 @@
 //! Layer: shell
 
 use penstock_processor::dispatch::{
-    Engine, Epoch, KeyHasher, Limits, NullKeys, Ordering, Taken, Ticket,
+    Engine, Epoch, Key, KeyHasher, Limits, NullKeys, Ordering, Taken, Ticket,
 };
 
 use crate::{
@@ -16,13 +16,24 @@ use crate::{
 /// A payload of 1 KiB that is handed around and never copied.
 pub type Payload = Box<[u8; 1024]>;
 
+/// A record that comes in.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// Its offset.
+    pub offset: i64,
+    /// Its key.
+    pub key: &'a [u8],
+    /// Its payload.
+    pub payload: Payload,
+}
+
 /// A dispatcher of one partition.
 pub trait Subject {
     /// What a run is ended with.
     type Run;
 
-    /// Takes a record in.
-    fn admit(&mut self, offset: i64, key: &[u8], payload: Payload);
+    /// Takes records in, all there are in the batch; in the order of the batch.
+    fn admit(&mut self, batch: &mut Vec<Arrival<'_>>);
     /// Hands out a record: its offset, its payload, and what ends its run.
     fn take(&mut self) -> Option<(i64, Payload, Self::Run)>;
     /// Ends the run of a record.
@@ -35,6 +46,7 @@ pub trait Subject {
 pub struct Penstock {
     engine: Engine<Payload>,
     hasher: KeyHasher,
+    keys: Vec<Key>,
 }
 
 impl Penstock {
@@ -58,6 +70,7 @@ impl Penstock {
         Self {
             engine,
             hasher: KeyHasher::new(Ordering::PerKey, NullKeys::Spread),
+            keys: Vec::with_capacity(BATCH),
         }
     }
 }
@@ -65,10 +78,18 @@ impl Penstock {
 impl Subject for Penstock {
     type Run = Ticket;
 
-    fn admit(&mut self, offset: i64, key: &[u8], payload: Payload) {
-        let key = self.hasher.key(Some(key));
-        let admitted = self.engine.admit(offset, key, 1_352, payload);
-        assert!(admitted.is_ok(), "the driver keeps to the limits");
+    /// As the pool does it: all keys are hashed and looked up before the first record is admitted.
+    fn admit(&mut self, batch: &mut Vec<Arrival<'_>>) {
+        self.keys.clear();
+        let hash = |arrival: &Arrival<'_>| self.hasher.key(Some(arrival.key));
+        self.keys.extend(batch.iter().map(hash));
+        self.engine.foresee(self.keys.iter().copied());
+        for (arrival, key) in batch.drain(..).zip(&self.keys) {
+            let admitted = self
+                .engine
+                .admit(arrival.offset, *key, 1_352, arrival.payload);
+            assert!(admitted.is_ok(), "the driver keeps to the limits");
+        }
     }
 
     fn take(&mut self) -> Option<(i64, Payload, Ticket)> {
@@ -121,6 +142,9 @@ pub struct Figure {
 
 /// Measured rounds of `records` each, after one that warms up.
 pub const ROUNDS: usize = 5;
+
+/// Records admitted at once, as by the source.
+const BATCH: usize = 64;
 
 /// Runs that are open at a time; they complete in the order of a fixed scramble.
 const IN_FLIGHT: usize = 64;
@@ -184,6 +208,7 @@ struct Driver<'a, S: Subject> {
     subject: S,
     workload: &'a Workload,
     spare: Vec<Payload>,
+    batch: Vec<Arrival<'a>>,
     in_flight: Vec<(i64, Payload, S::Run)>,
     next: i64,
     open: usize,
@@ -198,6 +223,7 @@ impl<'a, S: Subject> Driver<'a, S> {
             subject,
             workload,
             spare,
+            batch: Vec::with_capacity(BATCH),
             in_flight,
             next: 0,
             open: 0,
@@ -209,17 +235,32 @@ impl<'a, S: Subject> Driver<'a, S> {
     fn run(&mut self, records: usize, mut look: impl FnMut(i64, Seen, Option<i64>)) {
         let end = self.next + i64::try_from(records).expect("offsets fit");
         while self.next < end {
-            while self.next < end
-                && let Some(payload) = self.spare.pop()
-            {
-                let key = self.workload.key(self.workload.rank(self.next));
-                self.subject.admit(self.next, key, payload);
-                (self.next, self.open) = (self.next + 1, self.open + 1);
-            }
+            while self.admit(end) {}
             for _ in 0..IN_FLIGHT {
                 self.step(&mut look);
             }
         }
+    }
+
+    /// Admits one batch of the records before `end`; whether there was room for a whole one.
+    fn admit(&mut self, end: i64) -> bool {
+        while self.next < end
+            && self.batch.len() < BATCH
+            && let Some(payload) = self.spare.pop()
+        {
+            let (offset, workload) = (self.next, self.workload);
+            let key = workload.key(workload.rank(offset));
+            self.batch.push(Arrival {
+                offset,
+                key,
+                payload,
+            });
+            self.next += 1;
+        }
+        self.open += self.batch.len();
+        let whole = self.batch.len() == BATCH;
+        self.subject.admit(&mut self.batch);
+        whole
     }
 
     fn drain(&mut self, mut look: impl FnMut(i64, Seen, Option<i64>)) {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::{Payload, Subject};
+use crate::engine::{Arrival, Payload, Subject};
 
 /// First in, first out: no key, no order, no budget, no watermark. Not a peer; its figure is the
 /// part of every other one that the driver causes. The key is read but not hashed.
@@ -23,9 +23,11 @@ impl Floor {
 impl Subject for Floor {
     type Run = ();
 
-    fn admit(&mut self, offset: i64, key: &[u8], payload: Payload) {
-        std::hint::black_box(key.first().copied());
-        self.waiting.push_back((offset, payload));
+    fn admit(&mut self, batch: &mut Vec<Arrival<'_>>) {
+        for arrival in batch.drain(..) {
+            std::hint::black_box(arrival.key.first().copied());
+            self.waiting.push_back((arrival.offset, arrival.payload));
+        }
     }
 
     fn take(&mut self) -> Option<(i64, Payload, ())> {

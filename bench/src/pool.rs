@@ -183,7 +183,7 @@ fn feed(dispatcher: &Dispatcher<Record>, workload: &Workload, shape: Shape) {
         }
         marks.clear();
         dispatcher.watermarks(&mut marks);
-        if marks.len() == queues.len() && marks.iter().all(|m| m.position == shape.records) {
+        if marks.len() == queues.len() && marks.iter().all(|m| m.offset == shape.records) {
             return;
         }
         marks.iter().for_each(|&mark| dispatcher.acknowledged(mark));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use crate::engine::{Payload, Subject};
+use crate::engine::{Arrival, Payload, Subject};
 
 /// As a first version is usually written, and as the source story published it.
 #[derive(Default)]
@@ -25,14 +25,21 @@ impl Published {
 impl Subject for Published {
     type Run = (Vec<u8>, i64);
 
-    fn admit(&mut self, offset: i64, key: &[u8], payload: Payload) {
-        self.next = offset + 1;
-        self.open.insert(offset);
-        let queue = self.queues.entry(key.to_vec()).or_default();
-        if queue.is_empty() {
-            self.ready.push_back(key.to_vec());
+    fn admit(&mut self, batch: &mut Vec<Arrival<'_>>) {
+        for Arrival {
+            offset,
+            key,
+            payload,
+        } in batch.drain(..)
+        {
+            self.next = offset + 1;
+            self.open.insert(offset);
+            let queue = self.queues.entry(key.to_vec()).or_default();
+            if queue.is_empty() {
+                self.ready.push_back(key.to_vec());
+            }
+            queue.push_back((offset, Some(payload)));
         }
-        queue.push_back((offset, Some(payload)));
     }
 
     fn take(&mut self) -> Option<(i64, Payload, Self::Run)> {

@@ -55,7 +55,7 @@ pub const FIELDS: [(&str, Change); 18] = [
     ("replicas", Change::Operate),
     ("autoscaling", Change::Operate),
     ("rollout.progressDeadlineSeconds", Change::Operate),
-    ("rollout.restartToken", Change::Roll),
+    ("rollout.restartToken", Change::ScoutAndRoll),
     ("rollout", Change::Operate),
     ("disruptionBudget", Change::Operate),
     ("pod", Change::Roll),

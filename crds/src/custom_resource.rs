@@ -65,6 +65,8 @@ pub fn definition() -> Value {
 /// The structural schema of the whole object, rules included.
 #[must_use]
 pub fn object() -> Value {
+    let mut status = structural::structural(&generate::<PipelineStatus>());
+    structural::nullable(&mut status);
     let mut schema = json!({
         "description": "A pipeline: where events come from, what happens to them, and what it may use.",
         "type": "object",
@@ -74,7 +76,7 @@ pub fn object() -> Value {
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": structural::structural(&generate::<PipelineSpec>()),
-            "status": structural::structural(&generate::<PipelineStatus>()),
+            "status": status,
         },
     });
     structural::list_maps(&mut schema);

@@ -186,6 +186,21 @@ restricted! {
     LabelValue, "label value", 63, "empty or 1 to 63 of a-z A-Z 0-9 . _ -, starting and ending with a letter or digit", is_qualified
 }
 
+impl Address {
+    /// Host, a bracketed IPv6 address without its brackets, and port.
+    ///
+    /// # Panics
+    /// Never: both were checked when the address was parsed.
+    #[must_use]
+    pub fn parts(&self) -> (&str, u16) {
+        let parts = self.as_str().rsplit_once(':');
+        let (host, port) = parts.expect("parsed with a colon");
+        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+        let port = port.parse().expect("parsed with a port");
+        (bare.unwrap_or(host), port)
+    }
+}
+
 fn is_label(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')

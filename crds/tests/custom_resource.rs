@@ -24,7 +24,7 @@ fn folder(path: &str) -> String {
 fn in_step(path: &str, generated: &str, same: impl Fn(&str, &str) -> bool) {
     let file = folder(path);
     if env::var_os("PENSTOCK_REWRITE").is_some_and(|value| value == "1") {
-        fs::write(&file, generated).unwrap();
+        fs::write(&file, generated).expect("the folder can be written");
     }
     let committed = fs::read_to_string(&file).unwrap_or_default();
     assert!(

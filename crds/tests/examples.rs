@@ -38,17 +38,21 @@ fn every_example_parses_and_survives_a_round_trip() {
     assert!(!examples.is_empty(), "no example was found");
     for (file, text) in examples {
         let parsed = parse(&text).unwrap_or_else(|faults| panic!("{file}:\n{faults}"));
-        let json = serde_json::to_string(&parsed.object).unwrap();
-        let again: EventPipeline = serde_json::from_str(&json).unwrap();
+        let json = serde_json::to_string(&parsed.object).expect("as the test has it");
+        let again: EventPipeline = serde_json::from_str(&json).expect("as the test has it");
         assert_eq!(again, parsed.object, "{file}");
-        assert_eq!(validate(&again).unwrap(), parsed.pipeline, "{file}");
+        assert_eq!(
+            validate(&again).expect("as the test has it"),
+            parsed.pipeline,
+            "{file}"
+        );
     }
 }
 
 #[test]
 fn settings_carry_a_pipeline_there_and_back() {
     for (file, text) in examples() {
-        let parsed = parse(&text).unwrap();
+        let parsed = parse(&text).expect("as the test has it");
         let observed = Observed {
             partitions: Some(12),
             brokers: Some(3),
@@ -82,7 +86,7 @@ fn the_storefront_is_read_as_it_is_meant() {
             .failure
             .dead_letter_topic
             .as_ref()
-            .unwrap()
+            .expect("as the test has it")
             .as_str(),
         "storefront-events.dead"
     );

@@ -26,9 +26,9 @@ fn pointers(tree: &Value, own: String, all: &mut Vec<String>) {
 #[test]
 fn every_field_takes_every_kind_of_value_without_a_panic() {
     let storefront = parse(include_str!("../examples/storefront.yaml"))
-        .unwrap()
+        .expect("as the test has it")
         .object;
-    let tree = serde_json::to_value(storefront).unwrap();
+    let tree = serde_json::to_value(storefront).expect("as the test has it");
     let mut all = Vec::new();
     pointers(&tree, String::new(), &mut all);
     assert!(all.len() > 100, "only {} fields were found", all.len());
@@ -51,7 +51,7 @@ fn every_field_takes_every_kind_of_value_without_a_panic() {
     for pointer in &all {
         for value in &strange {
             let mut changed = tree.clone();
-            *changed.pointer_mut(pointer).unwrap() = value.clone();
+            *changed.pointer_mut(pointer).expect("as the test has it") = value.clone();
             if let Err(faults) = parse(&changed.to_string()) {
                 let said = !faults.as_slice().is_empty()
                     && faults

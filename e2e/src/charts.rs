@@ -1,5 +1,4 @@
-//! `cargo e2e charts`: lints and renders the charts with a real helm, in every shape that their
-//! values can give them, and holds the plain manifests to them.
+//! `cargo e2e charts`: a real helm lints and renders the charts; the plain manifests are held to them.
 //! Layer: shell
 
 use std::{
@@ -102,7 +101,11 @@ pub(crate) fn run(arguments: &ChartsArguments) -> Result<ExitCode, ChartsError> 
         let named = !answer.agreed && answer.text.contains(word);
         faults.extend((!named).then(|| format!("--set {value} was not refused by name")));
     }
-    faults.extend(plain(&helm, arguments.write)?);
+    let what = match arguments.write {
+        true => Plain::Write,
+        false => Plain::Compare,
+    };
+    faults.extend(plain(&helm, what)?);
     let mut text = io::stdout();
     for fault in &faults {
         writeln!(text, "{fault}").map_err(ChartsError::Output)?;
@@ -153,8 +156,15 @@ impl Helm {
     }
 }
 
+/// What is done with the plain manifests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plain {
+    Compare,
+    Write,
+}
+
 /// The manifests for `kubectl apply -f`, which are what the charts give.
-fn plain(helm: &Helm, write: bool) -> Result<Option<String>, ChartsError> {
+fn plain(helm: &Helm, what: Plain) -> Result<Option<String>, ChartsError> {
     let kind = helm.template("penstock-crds", &["keep=false"])?;
     let operator = helm.template("penstock", &[])?;
     let expected = rendered::plain(NAMESPACE, &[&kind.text, &operator.text]);
@@ -163,7 +173,7 @@ fn plain(helm: &Helm, write: bool) -> Result<Option<String>, ChartsError> {
         path: PLAIN.to_owned(),
         source,
     };
-    if write {
+    if what == Plain::Write {
         fs::write(path, expected).map_err(named)?;
         return Ok(None);
     }

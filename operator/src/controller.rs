@@ -1,5 +1,4 @@
-//! The watches and the queue in front of reconcile: bounded, and never two reconciles of one
-//! pipeline at a time.
+//! The watches and the bounded queue in front of reconcile: one reconcile of a pipeline at a time.
 //! Layer: shell
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};

@@ -1,6 +1,8 @@
-//! Holds the Lease, or waits for it. One of two replicas works; correctness does not hang on it,
-//! for every write carries the version of what it was decided by.
+//! Holds the Lease, or waits for it.
 //! Layer: shell
+//!
+//! One of two replicas works; correctness does not hang on it, for every write carries the version
+//! of what it was decided by.
 
 use std::time::Duration;
 

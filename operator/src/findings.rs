@@ -1,8 +1,8 @@
 //! What a scout found out, read from the end of its pod.
 //! Layer: core
 
+use penstock_crds::scout::{FailureKind, ScoutFailure, ScoutReport};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// What is known of the cluster that a connection leads to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +12,9 @@ pub struct ClusterFacts {
     pub generation: u64,
     /// Brokers.
     pub brokers: Option<u32>,
-    /// Topics of the source.
+    /// Partitions of all topics.
+    pub partitions: Option<u32>,
+    /// Topics of the source; fewer when a scout had no room for them.
     pub topics: Vec<TopicFacts>,
     /// What works but weakens a promise.
     pub weaknesses: Vec<String>,
@@ -28,18 +30,9 @@ pub struct TopicFacts {
     pub id: Option<String>,
     /// Its partitions.
     pub partitions: u32,
-    /// The largest message that it takes, bytes.
-    pub max_message_bytes: Option<u64>,
 }
 
 impl ClusterFacts {
-    /// Partitions of all topics.
-    #[must_use]
-    pub fn partitions(&self) -> Option<u32> {
-        let sum = self.topics.iter().map(|topic| topic.partitions).sum();
-        (sum > 0).then_some(sum)
-    }
-
     /// A topic that is another one than `before`, under the same name and generation.
     #[must_use]
     pub fn recreated<'a>(&'a self, before: &Self) -> Option<&'a TopicFacts> {
@@ -92,11 +85,16 @@ pub enum Side {
 /// Reads the end of a scout: its report, or why there is none.
 #[must_use]
 pub fn read(code: Option<i32>, message: &str, generation: u64) -> Finding {
-    let report: Option<Report> = serde_json::from_str(message).ok();
-    match (code, report) {
-        (Some(0), Some(report)) => Finding::Usable(report.facts(generation)),
-        (_, Some(report)) => Finding::Unusable(report.fault()),
-        (code, None) => Finding::Unusable(no_report(code, message)),
+    match (code, ScoutReport::parse(message)) {
+        (Some(0), Ok(report)) if report.is_usable() => Finding::Usable(facts(report, generation)),
+        (
+            _,
+            Ok(ScoutReport {
+                failure: Some(failure),
+                ..
+            }),
+        ) => Finding::Unusable(fault(failure)),
+        (code, _) => Finding::Unusable(no_report(code, message)),
     }
 }
 
@@ -113,47 +111,53 @@ fn no_report(code: Option<i32>, message: &str) -> Fault {
     }
 }
 
-/// The report's form, as far as it is read here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Report {
-    brokers: Option<u32>,
-    topics: Vec<TopicFacts>,
-    sinks: Vec<Value>,
-    faults: Vec<ReportedFault>,
-    weaknesses: Vec<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct ReportedFault {
-    field: String,
-    reason: String,
-    message: String,
-}
-
-impl Report {
-    fn facts(self, generation: u64) -> ClusterFacts {
-        ClusterFacts {
-            generation,
-            brokers: self.brokers,
-            topics: self.topics,
-            weaknesses: self.weaknesses,
-        }
+fn facts(report: ScoutReport, generation: u64) -> ClusterFacts {
+    let sinks = report.sinks.into_iter();
+    let weaknesses = sinks.flat_map(|sink| sink.weaknesses);
+    let topics = report.topics.into_iter().map(|topic| TopicFacts {
+        name: topic.name,
+        id: topic.id,
+        partitions: topic.partitions,
+    });
+    ClusterFacts {
+        generation,
+        brokers: Some(report.brokers).filter(|brokers| *brokers > 0),
+        partitions: Some(report.partitions).filter(|partitions| *partitions > 0),
+        topics: topics.collect(),
+        weaknesses: weaknesses
+            .map(|weak| format!("{}: {}", weak.field, weak.message))
+            .collect(),
     }
+}
 
-    fn fault(self) -> Fault {
-        let first = self.faults.into_iter().next().unwrap_or_default();
-        let side = match first.field.as_str() {
-            field if field.starts_with("spec.source") => Side::Source,
-            field if field.starts_with("spec.sinks") => Side::Sink,
-            _ => Side::Unknown,
-        };
-        Fault {
-            side,
-            reason: first.reason,
-            field: Some(first.field).filter(|field| !field.is_empty()),
-            message: first.message,
-        }
+fn fault(failure: ScoutFailure) -> Fault {
+    let (side, reason) = meaning(failure.kind);
+    let side = match (side, failure.field.as_str()) {
+        (Side::Unknown, field) if field.starts_with("spec.source") => Side::Source,
+        (Side::Unknown, field) if field.starts_with("spec.sinks") => Side::Sink,
+        (side, _) => side,
+    };
+    Fault {
+        side,
+        reason: reason.to_owned(),
+        field: Some(failure.field).filter(|field| !field.is_empty()),
+        message: failure.message,
+    }
+}
+
+/// Whose fault a kind of failure is, and its word in conditions; `Unknown` is told by the field.
+const fn meaning(kind: FailureKind) -> (Side, &'static str) {
+    match kind {
+        FailureKind::SettingsInvalid => (Side::Unknown, "InvalidSpec"),
+        FailureKind::SecretInvalid => (Side::Unknown, "SecretInvalid"),
+        FailureKind::BrokerUnreachable => (Side::Source, "BrokerUnreachable"),
+        FailureKind::AuthFailed => (Side::Source, "AuthFailed"),
+        FailureKind::TopicNotFound => (Side::Source, "TopicNotFound"),
+        FailureKind::NotAuthorized => (Side::Source, "NotAuthorized"),
+        FailureKind::SinkUnreachable => (Side::Sink, "SinkUnreachable"),
+        FailureKind::SinkAuthFailed => (Side::Sink, "SinkAuthFailed"),
+        FailureKind::SinkUnsuitable => (Side::Sink, "SinkUnsuitable"),
+        FailureKind::MemoryTooSmall => (Side::Unknown, "MemoryLimitTooSmall"),
+        FailureKind::Other => (Side::Unknown, "ScoutFailed"),
     }
 }

@@ -1,6 +1,7 @@
-//! Whether this replica may write now: a time on the monotonic clock, told by whoever holds the
-//! Lease and asked before every write.
+//! Whether this replica may write now: asked before every write.
 //! Layer: shell
+//!
+//! A time on the monotonic clock, told by whoever holds the Lease.
 
 use std::{
     sync::{

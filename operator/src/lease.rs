@@ -1,6 +1,8 @@
-//! Who leads: what to do next about the Lease, from what is written in it and from a monotonic
-//! clock. No clock of another machine is compared with ours.
+//! Who leads: what to do next about the Lease.
 //! Layer: core
+//!
+//! Decided from what is written in it and from a monotonic clock. No clock of another machine is
+//! compared with ours.
 
 use std::time::Duration;
 

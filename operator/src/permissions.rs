@@ -1,6 +1,8 @@
-//! Everything that the operator may do, with the reason; the role of the charts is made from it,
-//! and the scenarios are held to it: no call outside it, none in it that is never made.
+//! Everything that the operator may do, with the reason.
 //! Layer: core
+//!
+//! The role of the charts is made from it, and the scenarios are held to it: no call outside it,
+//! none in it that is never made.
 
 use std::fmt::Write as _;
 

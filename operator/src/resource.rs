@@ -1,6 +1,8 @@
-//! The object as the operator watches it: the spec is kept as text, so that an object which this
-//! release cannot read costs no other object anything.
+//! The object as the operator watches it.
 //! Layer: core
+//!
+//! The spec is kept as text, so that an object which this release cannot read costs no other object
+//! anything.
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -1,5 +1,4 @@
-//! Asks the fleets' pods for their `/status`, and nobody else for anything: no address comes from
-//! an object.
+//! Asks the fleets' pods for their `/status`, and nobody else: no address comes from an object.
 //! Layer: shell
 
 use std::{

@@ -127,9 +127,9 @@ pub struct NamedSecret {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum Spread {
     /// Nothing.
-    #[default]
     None,
     /// Nodes.
+    #[default]
     Node,
     /// Zones.
     Zone,

@@ -22,7 +22,7 @@ use std::{
 use penstock_processor::{
     record::{Position, TopicId, TopicPartition},
     sinks::{
-        Action, Change, Effect, Guard, Operator, Provenance, Reply, Sink, UpsertReply,
+        Action, Change, Effect, Guard, Operator, Provenance, Reply, Retention, Sink, UpsertReply,
         embedded::{Embedded, EmbeddedSettings},
     },
 };
@@ -168,6 +168,10 @@ async fn work(load: Arc<Load>, task: u64, events: u64) -> Done {
         let unique = Action::Unique {
             set: format!("shop-{shop}:2026-W47"),
             member,
+            retention: Retention {
+                until_ms: 0,
+                margin_ms: 0,
+            },
         };
         done.members.insert((shop, key));
         let reply = load.submit("visitors", &provenance, unique).await;

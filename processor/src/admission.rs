@@ -11,14 +11,12 @@ use penstock_sizing::record_charge;
 use crate::{
     dispatch::{
         KeyHasher,
-        engine::{self, Full},
+        engine::Full,
         pool::{self, Dispatcher},
     },
     keys::KeyRule,
-    record::{Parts, Position, Record, TopicPartition},
-    source::intake::{
-        Admission, Assigned, Body, Held, HeldReason, Intake, Offered, Urgency, Watermark,
-    },
+    record::{Epoch, Parts, Position, Record, TopicPartition, Watermark},
+    source::intake::{Admission, Assigned, Body, Held, HeldReason, Intake, Offered, Urgency},
     work::{self, Origin, Oversize, Work},
 };
 
@@ -50,11 +48,11 @@ pub struct DispatcherIntake {
     charges: Vec<(i64, u64)>,
     /// Copies on their way; reused, empty between calls.
     batch: VecDeque<pool::Admission<Work>>,
-    marks: Vec<pool::Watermark>,
+    marks: Vec<Watermark>,
 }
 
 struct Assignment {
-    epoch: crate::source::intake::Epoch,
+    epoch: Epoch,
     shared: Arc<work::Assignment>,
 }
 
@@ -103,15 +101,9 @@ impl DispatcherIntake {
         self.marks.clear();
         self.set_up.dispatcher.watermarks(&mut self.marks);
         let partitions = &self.partitions;
-        self.marks.iter().filter_map(move |mark| {
-            let assignment = partitions.get(&mark.partition)?;
-            let current = assignment.epoch.0 == mark.epoch.0;
-            let risen = mark.position > assignment.shared.floor();
-            let (partition, epoch) = (mark.partition, assignment.epoch);
-            (current && risen).then_some(Watermark {
-                partition,
-                epoch,
-                offset: mark.position,
+        self.marks.iter().copied().filter(move |mark| {
+            partitions.get(&mark.partition).is_some_and(|assignment| {
+                assignment.epoch == mark.epoch && mark.offset > assignment.shared.floor()
             })
         })
     }
@@ -127,8 +119,9 @@ impl Intake for DispatcherIntake {
                 shared: Arc::new(shared),
             };
             self.partitions.insert(assigned.partition, assignment);
-            let epoch = engine::Epoch(assigned.epoch.0);
-            self.set_up.dispatcher.assign(assigned.partition, epoch);
+            self.set_up
+                .dispatcher
+                .assign(assigned.partition, assigned.epoch);
         }
     }
 
@@ -213,11 +206,7 @@ impl Intake for DispatcherIntake {
                 continue;
             }
             assignment.shared.raise_floor(commit.offset);
-            self.set_up.dispatcher.acknowledged(pool::Watermark {
-                partition: commit.partition,
-                epoch: engine::Epoch(commit.epoch.0),
-                position: commit.offset,
-            });
+            self.set_up.dispatcher.acknowledged(*commit);
         }
     }
 }

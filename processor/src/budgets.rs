@@ -1,13 +1,13 @@
 //! The plan in the terms of those who live by it: dispatcher, embedded sink, producer.
 //! Layer: core
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use penstock_sizing::{ClientSettings, Plan, SinkPlan};
 
 use crate::{
     dispatch::{engine::Limits, pool::Budgets},
-    sinks::embedded::EmbeddedSettings,
+    sinks::{embedded::EmbeddedSettings, grouped::GroupedSettings, grouping::GroupLimits},
     source::settings::ClientLimits,
 };
 
@@ -73,6 +73,27 @@ pub fn client(settings: &ClientSettings) -> ClientLimits {
         queued_min_messages: narrow(settings.queued_min_messages),
         socket_send_buffer_bytes: SOCKET_BUFFER,
         socket_receive_buffer_bytes: SOCKET_BUFFER,
+    }
+}
+
+/// Effects that a store is asked for at once, however small they are.
+const REQUEST_EFFECTS: usize = 1000;
+
+/// How long a group that is not full waits for company: a worker holds its record meanwhile, and
+/// the other workers' records come within it.
+const GROUP_LINGER: Duration = Duration::from_millis(1);
+
+/// The queue of a sink that groups: half of it is written while the other half fills.
+#[must_use]
+pub fn grouped(sizes: &SinkPlan, plan: &Plan) -> GroupedSettings {
+    GroupedSettings {
+        queue_effects: concurrency(plan) as usize,
+        queue_bytes: narrow(sizes.batch.0),
+        group: GroupLimits {
+            effects: REQUEST_EFFECTS,
+            bytes: usize::try_from(sizes.batch.0 / 2).unwrap_or(usize::MAX),
+            linger: GROUP_LINGER,
+        },
     }
 }
 

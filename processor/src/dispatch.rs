@@ -4,6 +4,7 @@
 //! [`engine`] is the state machine of one partition and knows neither clock nor task; [`pool`]
 //! puts each behind its lock, adds the pod's byte budget and wakes workers.
 
+mod near;
 mod key;
 mod ledger;
 mod slab;

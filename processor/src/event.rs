@@ -11,12 +11,15 @@ pub mod json;
 
 pub mod context;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::{Map, Value};
 
 use self::{body::Body, context::Context, estimate::Estimate, json::Json, parse::DecodeError};
-use crate::{record::Record, sinks::Provenance, stage::StageError};
+use crate::{failure::replay, record::Record, sinks::Provenance, stage::StageError};
 
 /// What the stages see of a record.
 pub struct Event {
@@ -53,6 +56,16 @@ impl Event {
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
         &self.provenance
+    }
+
+    /// Who the record is, however often it was written: where it stood first when it was replayed
+    /// from a dead letter, else its provenance. For effects that compare records, not offsets.
+    #[must_use]
+    pub fn identity(&self) -> Cow<'_, Provenance> {
+        match replay::origin(&self.record) {
+            Some(origin) => Cow::Owned(origin),
+            None => Cow::Borrowed(&self.provenance),
+        }
     }
 
     /// The partition's acknowledged commit has risen to `floor`.

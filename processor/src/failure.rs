@@ -11,6 +11,7 @@
 //! | sink unavailable, deadline passed | no | the key waits behind the sink's breaker, never a dead letter |
 
 pub mod dead_letter;
+pub mod replay;
 
 use std::{sync::Arc, time::Duration};
 
@@ -131,7 +132,9 @@ pub enum LetterDirective {
 #[must_use]
 pub fn decide_letter(error: &SinkError, content: dead_letter::Content) -> LetterDirective {
     match (error, content) {
-        (SinkError::Unavailable { .. }, _) => LetterDirective::ParkBehindProducer,
+        (SinkError::Unavailable { .. } | SinkError::Elsewhere { .. }, _) => {
+            LetterDirective::ParkBehindProducer
+        }
         (SinkError::Record { .. }, dead_letter::Content::Whole) => LetterDirective::ByReference,
         (SinkError::Record { .. }, dead_letter::Content::Reference) => LetterDirective::Block,
     }

@@ -22,11 +22,13 @@ pub mod work;
 pub mod clock;
 pub mod worker;
 pub mod event;
+pub mod fingerprints;
 pub mod stage;
 pub mod stages;
 pub mod chain;
 pub mod failure;
 pub mod publish;
+pub mod lookups;
 pub mod sinks;
 
 pub mod troubles;

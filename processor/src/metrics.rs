@@ -8,7 +8,10 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::status::{Finished, PartitionStatus, Status};
+use crate::{
+    dispatch::Blame,
+    status::{Finished, PartitionStatus, Status},
+};
 
 /// Name, kind and question of one metric.
 #[derive(Clone, Copy, Debug)]
@@ -172,15 +175,6 @@ impl Ended {
             u64::try_from(now - self.timestamp_ms).unwrap_or(0)
         }
     }
-}
-
-/// Who made an attempt fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
-    /// The record.
-    Record,
-    /// A sink.
-    Sink,
 }
 
 /// What is counted per record.

@@ -25,6 +25,22 @@ pub struct Position {
     pub offset: i64,
 }
 
+/// One assignment of a partition to this process; rises with every assignment and is never used
+/// twice in a process, so that what belongs to an earlier one can be told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Epoch(pub u64);
+
+/// How far a partition is finished, and so what may be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The assignment that it holds for.
+    pub epoch: Epoch,
+    /// First offset that is not finished; the next one to read.
+    pub offset: i64,
+}
+
 /// The borrowed parts that a [`Record`] is copied from.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {

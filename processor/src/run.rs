@@ -3,6 +3,7 @@
 
 pub mod last_words;
 mod assemble;
+mod outside;
 mod running;
 mod follow;
 mod trail;

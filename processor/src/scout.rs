@@ -26,7 +26,7 @@ pub fn look(pipeline: &ValidatedPipeline, secrets: &Path) -> ScoutReport {
     };
     for (index, sink) in pipeline.sinks.iter().enumerate() {
         let field = format!("spec.sinks[{index}]");
-        let (sink, failure) = sinks::probe(sink, &field);
+        let (sink, failure) = sinks::probe(sink, &field, secrets);
         report.sinks.push(sink);
         report.failure = report.failure.or(failure);
     }

@@ -5,10 +5,21 @@
 //! request, one transaction, one pipeline. Each effect is idempotent by its [`Provenance`].
 
 pub mod document;
+pub mod flush_target;
+pub mod grouping;
+pub mod grouped;
+pub mod probe;
+mod origin;
+pub mod secret;
 pub mod embedded;
+pub mod elasticsearch;
+pub mod mongodb;
 pub mod guard;
 pub mod outages;
 pub mod kafka;
+pub mod redis;
+mod weight;
+pub mod reach;
 
 use std::{sync::Arc, time::Instant};
 
@@ -82,7 +93,18 @@ pub enum Action {
         set: String,
         /// Member, opaque bytes.
         member: Vec<u8>,
+        /// How long the set must be kept.
+        retention: Retention,
     },
+}
+
+/// How long a sink must remember the set of a window; one that forgets nothing may ignore it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// End of the window, by the record's timestamp; milliseconds since the epoch.
+    pub until_ms: i64,
+    /// How much longer than the window, or than the last touch where that is later, milliseconds.
+    pub margin_ms: i64,
 }
 
 /// One change to a field of a document.
@@ -154,7 +176,7 @@ pub enum Reply {
 }
 
 /// Why an effect did not happen. Who is to blame decides what the record costs.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum SinkError {
     /// The record causes it: bad document, too large. Costs an attempt.
     #[error("sink rejected the record: {reason}")]
@@ -168,6 +190,26 @@ pub enum SinkError {
         /// Lower-case fragment without payload.
         reason: String,
     },
+    /// Another sink, which this one needs, causes it: this one is well. Costs no attempt.
+    #[error("sink {sink} unavailable: {reason}")]
+    Elsewhere {
+        /// Name of that sink in the object.
+        sink: Arc<str>,
+        /// Lower-case fragment without payload.
+        reason: String,
+    },
+}
+
+impl SinkError {
+    /// The reason alone, whoever is to blame.
+    #[must_use]
+    pub fn into_reason(self) -> String {
+        match self {
+            Self::Record { reason }
+            | Self::Unavailable { reason }
+            | Self::Elsewhere { reason, .. } => reason,
+        }
+    }
 }
 
 /// An external system behind one name of `sinks`.
@@ -176,6 +218,22 @@ pub trait Sink: Send + Sync {
     ///
     /// Dropping the future does not undo the effect; its provenance makes a repeat harmless.
     fn submit(&self, effect: Effect, deadline: Instant) -> BoxFuture<'_, Result<Reply, SinkError>>;
+
+    /// Rises whenever the sink is found to have lost data: what was known of it before is void.
+    fn incarnation(&self) -> u64 {
+        0
+    }
+
+    /// What a person should know although operations succeed, without payload.
+    fn trouble(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// Passes on what the sink holds back for others, such as counters on their way to their
+    /// documents; called before the process goes and whenever everything must be settled.
+    fn flush(&self, _deadline: Instant) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// The memory plan has changed; what is on its way stays. Called inside a runtime. A sink that
     /// holds nothing of its size between two effects has nothing to do.

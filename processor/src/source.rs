@@ -81,17 +81,6 @@ impl Control {
     }
 }
 
-/// Wakes the source thread when a hold may be over.
-#[derive(Clone, Debug)]
-pub struct Waker(thread::Thread);
-
-impl Waker {
-    /// There may be room again. Cheap, and harmless at any time.
-    pub fn wake(&self) {
-        self.0.unpark();
-    }
-}
-
 impl Source {
     /// Connects and starts the thread; records go to `intake` from then on.
     ///
@@ -116,12 +105,6 @@ impl Source {
             control,
             facts,
         })
-    }
-
-    /// A handle for whoever frees budget.
-    #[must_use]
-    pub fn waker(&self) -> Waker {
-        Waker(self.thread.thread().clone())
     }
 
     /// What the source tells about itself, at most 250 ms old.

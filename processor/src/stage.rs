@@ -73,6 +73,10 @@ impl StageError {
                 sink: Arc::clone(sink),
                 reason: reason.clone(),
             },
+            SinkError::Elsewhere { sink, reason } => Self::Sink {
+                sink: Arc::clone(sink),
+                reason: reason.clone(),
+            },
         }
     }
 }

@@ -20,29 +20,39 @@ mod set;
 
 mod produce;
 
+pub mod http;
+
 pub mod custom;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use penstock_crds::{
     expression::{Expression, Form},
-    pipeline::{self as object, Mode, SinkKind, StageBody, ValidatedPipeline},
+    pipeline::{self as object, Mode, StageBody, ValidatedPipeline},
 };
 
 use self::{
-    count::Count, custom::Registry, filter::Filter, index::Index, operand::Operand,
-    produce::Produce, set::Set, target::Target, unique::Unique, upsert::Upsert,
+    count::Count,
+    custom::Registry,
+    filter::Filter,
+    http::{Http, endpoint::Endpoint},
+    index::Index,
+    operand::Operand,
+    produce::Produce,
+    set::Set,
+    target::Target,
+    unique::Unique,
+    upsert::Upsert,
 };
 use crate::{
     chain::lane::{Entry, Lane, Locality},
+    fingerprints::Fingerprints,
     publish::{PRODUCER, Publisher},
     sinks::Sink,
     stage::{Needs, Stage},
 };
 
-/// Deadline of an operation where the object names none: MongoDB, Redis and files.
-const STORE_DEADLINE: Duration = Duration::from_secs(15);
-/// The same for Elasticsearch, the producer and stages of users.
+/// Deadline of an operation of the producer and of stages of users.
 const SLOW_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What stages reach the outside with.
@@ -54,6 +64,11 @@ pub struct Ports {
     pub publisher: Option<Arc<dyn Publisher>>,
     /// The stages of the user's own binary.
     pub registry: Registry,
+    /// What `http` stages call, by the name of the stage.
+    pub endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
+    /// What `unique` stages have lately seen, by the name of the stage; one without a table asks
+    /// its sink for every record.
+    pub fingerprints: BTreeMap<Arc<str>, Arc<Fingerprints>>,
 }
 
 /// Why a pipeline cannot be run by this binary.
@@ -148,13 +163,10 @@ impl Builder<'_> {
         match (stage.body.sink(), &stage.body) {
             (Some(id), _) => {
                 let sink = self.pipeline.sink(id);
-                let slow = sink.body.kind() == SinkKind::Elasticsearch;
-                (
-                    sink.name.shared(),
-                    if slow { SLOW_DEADLINE } else { STORE_DEADLINE },
-                )
+                (sink.name.shared(), sink.timeout)
             }
             (None, StageBody::Produce(_)) => (Arc::from(PRODUCER), SLOW_DEADLINE),
+            (None, StageBody::Http(body)) => (stage.name.shared(), body.timeout),
             (None, _) => (stage.name.shared(), SLOW_DEADLINE),
         }
     }
@@ -174,7 +186,13 @@ impl Builder<'_> {
                 Box::new(Count::new(self.target(name, body.sink)?, body, needs))
             }
             StageBody::Unique(body) => {
-                Box::new(Unique::new(self.target(name, body.sink)?, body, needs))
+                let seen = self.ports.fingerprints.get(name).map(Arc::clone);
+                Box::new(Unique::new(
+                    self.target(name, body.sink)?,
+                    body,
+                    needs,
+                    seen,
+                ))
             }
             StageBody::Filter(body) => Box::new(Filter::new(body, needs)),
             StageBody::Set(body) => Box::new(Set::new(body, needs)),
@@ -182,6 +200,7 @@ impl Builder<'_> {
                 Box::new(Produce::new(name, self.publisher(name)?, body, needs))
             }
             StageBody::Custom(body) => self.custom(name, body)?,
+            StageBody::Http(body) => Box::new(Http::new(name, self.endpoint(name)?, body, needs)),
             other => {
                 let (stage, kind) = (Arc::clone(name), other.kind().field());
                 return Err(BuildFault::NotBuilt { stage, kind });
@@ -199,6 +218,15 @@ impl Builder<'_> {
             }),
             None => Err(BuildFault::Unconnected { stage, sink: name }),
         }
+    }
+
+    fn endpoint(&self, stage: &Arc<str>) -> Result<Arc<Endpoint>, BuildFault> {
+        let unconnected = || BuildFault::Unconnected {
+            stage: Arc::clone(stage),
+            sink: Arc::clone(stage),
+        };
+        let endpoint = self.ports.endpoints.get(stage);
+        endpoint.map(Arc::clone).ok_or_else(unconnected)
     }
 
     fn publisher(&self, stage: &Arc<str>) -> Result<Arc<dyn Publisher>, BuildFault> {

@@ -110,10 +110,7 @@ impl Workshop {
     }
 
     fn park(&self, payload: Work, after: Duration, blame: Blame) -> Outcome<Work> {
-        self.counters.failed(match blame {
-            Blame::Record => metrics::Blame::Record,
-            Blame::Sink => metrics::Blame::Sink,
-        });
+        self.counters.failed(blame);
         Outcome::Park {
             payload,
             until: self.clock.tick_after(after),
@@ -127,7 +124,7 @@ impl Workshop {
     }
 
     fn block(&self, work: Work, failure: &Failure) -> Outcome<Work> {
-        self.counters.failed(metrics::Blame::Record);
+        self.counters.failed(Blame::Record);
         self.troubles.note(&work, failure);
         Outcome::Block(work)
     }

@@ -242,3 +242,27 @@ fn the_hottest_key_and_its_share_are_known() {
     assert_eq!(hottest.hash, 42);
     assert!((190..=220).contains(&hottest.permille), "{hottest:?}");
 }
+
+/// A key with a long queue gets one run in a round, like everybody else.
+#[test]
+fn a_hot_key_delays_another_by_one_run() {
+    let mut engine = engine(1);
+    for (offset, key) in [
+        (0, 1),
+        (1, 1),
+        (2, 1),
+        (3, 1),
+        (4, 2),
+        (5, 3),
+        (6, 2),
+        (7, 3),
+    ] {
+        admit(&mut engine, offset, key);
+    }
+    let mut order = Vec::new();
+    while let Some(taken) = engine.take(0) {
+        order.push(taken.offset);
+        let _ = engine.complete(taken.ticket);
+    }
+    assert_eq!(order, [0, 4, 5, 1, 6, 7, 2, 3]);
+}

@@ -22,22 +22,21 @@ const BUGS: [Bug; 11] = [
     Bug {
         name: "a key is in the ready list twice",
         file: "lane.rs",
-        right: "queue.tail = at;\n            return;",
-        wrong: "queue.tail = at;\n            return self.push_ready(at_queue);",
+        right: "nodes[last].next = at;",
+        wrong: "nodes[last].next = at;\n        self.push_ready(nodes, head);",
     },
     Bug {
         name: "the length of a key's queue stands in for its in-flight flag",
         file: "lane.rs",
-        right: "queue.tail = at;\n            return;",
-        wrong: "let single = queue.head == queue.tail;\n            queue.tail = at;\n            \
-                if single { self.push_ready(at_queue) }\n            return;",
+        right: "nodes[last].next = at;",
+        wrong: "nodes[last].next = at;\n        if head == last { self.push_ready(nodes, head) }",
     },
     Bug {
         name: "a new record frees a parked key",
         file: "lane.rs",
-        right: "queue.tail = at;\n            return;",
-        wrong: "queue.tail = at;\n            \
-                if queue.phase == Phase::Parked { self.unpark(at_queue) }\n            return;",
+        right: "nodes[last].next = at;",
+        wrong: "nodes[last].next = at;\n        \
+                if nodes[head].place == Place::Parked { self.unpark(nodes, head) }",
     },
     Bug {
         name: "completing out of order raises the watermark",
@@ -73,8 +72,8 @@ const BUGS: [Bug; 11] = [
     Bug {
         name: "the window forgets what is done and not committed",
         file: "engine.rs",
-        right: "if self.ring.window() >= u64::from(self.limits.window)",
-        wrong: "if self.ring.span() >= u64::from(self.limits.window)",
+        right: "window: engine.ring.window(),",
+        wrong: "window: engine.ring.span(),",
     },
     Bug {
         name: "a parked key is due one tick early",
@@ -104,6 +103,16 @@ tokio = { version = "1", features = ["sync"] }
 proptest = { version = "1", default-features = false, features = ["std"] }
 [workspace]
 "#;
+
+/// Quick, so that a change of the dispatcher which takes a bug's place away is noticed at once.
+#[test]
+fn every_bug_has_its_place() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dispatch");
+    for bug in &BUGS {
+        let text = fs::read_to_string(source.join(bug.file)).expect("the source is there");
+        assert_eq!(text.matches(bug.right).count(), 1, "{}", bug.name);
+    }
+}
 
 #[test]
 #[ignore = "compiles the dispatcher once per bug"]

@@ -278,13 +278,44 @@ async fn serve_epoch(
         dispatcher.watermarks(&mut marks);
         for mark in marks.drain(..) {
             assert!(
-                (position..=next).contains(&mark.position),
+                (position..=next).contains(&mark.offset),
                 "a commit never goes back"
             );
-            position = mark.position;
+            position = mark.offset;
             dispatcher.acknowledged(mark);
         }
         tokio::task::yield_now().await;
     }
     position
+}
+
+/// A partition with a backlog gets one turn in a round: what comes to another waits for no more
+/// than that.
+#[tokio::test]
+async fn a_backlog_of_one_partition_delays_another_by_one_turn() {
+    let dispatcher: Dispatcher<u64> = Dispatcher::new(Lanes::with_detached(0), BUDGETS);
+    (0..3).for_each(|number| dispatcher.assign(partition(number), Epoch(1)));
+    for number in [0, 1] {
+        let mut batch = (0..40)
+            .map(|at| admission(at, at.unsigned_abs(), 10))
+            .collect();
+        let admitted = dispatcher.admit(partition(number), &mut batch);
+        assert_eq!(admitted.records, 40);
+    }
+    let mut worker = dispatcher.worker(PoolId(0), Locality::Local);
+    let mut turns = Vec::new();
+    for turn in 0..8 {
+        if turn == 2 {
+            let mut batch = VecDeque::from([admission(0, 7, 10)]);
+            assert_eq!(dispatcher.admit(partition(2), &mut batch).records, 1);
+        }
+        assert_eq!(worker.next().await, Next::Turn);
+        let mut of = None;
+        while let Some(job) = worker.pop() {
+            of = Some(job.partition.partition);
+            worker.settle(job.seat, Outcome::Complete);
+        }
+        turns.extend(of);
+    }
+    assert_eq!(turns, [0, 1, 0, 2, 1, 0, 1, 0]);
 }

@@ -299,7 +299,6 @@ fn a_closed_gate_holds_everything_and_oversize_is_handed_over_by_reference() {
     until("the hold to show", &[&source], || held(&source));
     assert_eq!(fake.taken(), 0);
     fake.open_gate();
-    source.waker().wake();
     until("all records", &[&source], || fake.taken() == 7);
     assert_eq!(fake.oversize(), [(3, 5000)]);
     assert_no_faults(&source);

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::{MEMORY_FLOOR, structural::at};
+use super::{MEMORY_FLOOR, formats::push, structural::at};
 
 /// One rule.
 struct Rule {
@@ -48,28 +48,18 @@ pub(super) fn add(schema: &mut Value) {
         &FLEET,
     ];
     for rule in parts.into_iter().flatten() {
-        let mut entry = json!({
-            "rule": rule.rule.split_whitespace().collect::<Vec<_>>().join(" "),
-            "message": rule.message.replace("{floor}", MEMORY_FLOOR),
-            "reason": "FieldValueInvalid",
-        });
-        entry["rule"] = json!(text(&entry["rule"]).replace("{floor}", MEMORY_FLOOR));
-        if let Some(field) = rule.field {
-            entry["fieldPath"] = json!(field);
-        }
+        let one_line = |text: &str| {
+            let words: Vec<_> = text.split_whitespace().collect();
+            words.join(" ").replace("{floor}", MEMORY_FLOOR)
+        };
         let node = at(schema, rule.at);
-        match node
-            .get_mut("x-kubernetes-validations")
-            .and_then(Value::as_array_mut)
-        {
-            Some(rules) => rules.push(entry),
-            None => node["x-kubernetes-validations"] = json!([entry]),
+        push(node, &one_line(rule.rule), &one_line(rule.message));
+        if let Some(field) = rule.field {
+            let rules = node["x-kubernetes-validations"].as_array_mut();
+            let last = rules.and_then(|rules| rules.last_mut());
+            last.expect("it was just added")["fieldPath"] = json!(field);
         }
     }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }
 
 const OBJECT: [Rule; 3] = [

@@ -33,29 +33,36 @@ pub(super) fn list_maps(schema: &mut Value) {
     }
 }
 
-/// The node of a field; `[]` stands for the entries of a list.
+/// The node of a field; `[]` stands for the entries of a list, nothing for the whole object.
 ///
 /// # Panics
-/// When there is no such field: the tables of this module name those of the types.
+/// When there is no such field: the tables of this module name those of the types, and a test
+/// builds the definition.
 pub(super) fn at<'a>(schema: &'a mut Value, path: &str) -> &'a mut Value {
-    let steps = path.split('.').flat_map(|step| {
-        let name = step.trim_end_matches("[]");
-        [
-            Some(("properties", name)),
-            step.ends_with("[]").then_some(("items", "")),
-        ]
-    });
-    let steps = steps
-        .flatten()
-        .filter(|(_, name)| !path.is_empty() || !name.is_empty());
-    steps.fold(schema, |node, (kind, name)| {
-        let below = node.get_mut(kind).filter(|_| kind == "items");
-        if below.is_some() {
-            return node.get_mut(kind).expect("it was just there");
+    let steps = path.split('.').filter(|step| !step.is_empty());
+    let pointer = steps
+        .map(|step| match step.strip_suffix("[]") {
+            Some(list) => format!("/properties/{list}/items"),
+            None => format!("/properties/{step}"),
+        })
+        .collect::<String>();
+    let node = schema.pointer_mut(&pointer);
+    node.expect("the tables name fields of the types")
+}
+
+/// Lets optional fields be null: the operator writes what it does not know as null.
+pub(super) fn nullable(schema: &mut Value) {
+    let required: Vec<_> = schema["required"].as_array().cloned().unwrap_or_default();
+    let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, field) in fields.into_iter().flatten() {
+        if !required.contains(&json!(name)) {
+            field["nullable"] = json!(true);
         }
-        let field = node.get_mut(kind).and_then(|fields| fields.get_mut(name));
-        field.unwrap_or_else(|| unreachable!("no field {name} on the way to {path}"))
-    })
+        nullable(field);
+    }
+    if let Some(items) = schema.get_mut("items") {
+        nullable(items);
+    }
 }
 
 fn node(schema: &Value, definitions: &Value) -> Value {

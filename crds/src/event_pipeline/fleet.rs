@@ -1,5 +1,4 @@
-//! What the operator makes of a pipeline, as it is written: `spec.autoscaling`, `rollout`,
-//! `disruptionBudget` and `pod`.
+//! `spec.autoscaling`, `rollout`, `disruptionBudget` and `pod` as they are written.
 //! Layer: core
 
 use std::collections::BTreeMap;
@@ -71,7 +70,7 @@ pub struct PodSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub tolerations: Vec<TolerationSpec>,
-    /// Over what the pods are spread as far as possible. Node when absent.
+    /// Over what the pods are spread as far as possible. None when absent: as the scheduler likes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topology_spread: Option<TopologySpread>,
     /// Priority class.

@@ -162,9 +162,9 @@ impl TaintEffect {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TopologySpread {
     /// As the scheduler likes.
+    #[default]
     None,
     /// Over nodes.
-    #[default]
     Node,
     /// Over zones.
     Zone,

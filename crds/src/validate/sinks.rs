@@ -174,17 +174,17 @@ fn body(path: &str, written: SinkSpec, faults: &mut Collector) -> Option<SinkBod
     let at = |kind: SinkKind| format!("{path}.{}", kind.field());
     let elasticsearch = written
         .elasticsearch
-        .map(|own| bodies::elasticsearch(&at(SinkKind::Elasticsearch), &own, faults));
-    let mongodb = written
+        .map(|own| bodies::from_elasticsearch(&at(SinkKind::Elasticsearch), &own, faults));
+    let documents = written
         .mongodb
-        .map(|own| bodies::mongodb(&at(SinkKind::Mongodb), &own, faults));
-    let redis = written
+        .map(|own| bodies::from_mongodb(&at(SinkKind::Mongodb), &own, faults));
+    let counters = written
         .redis
-        .map(|own| bodies::redis(&at(SinkKind::Redis), &own, faults));
+        .map(|own| bodies::from_redis(&at(SinkKind::Redis), &own, faults));
     let embedded = written
         .embedded
-        .map(|own| bodies::embedded(&at(SinkKind::Embedded), &own, faults));
-    let judged = [elasticsearch, mongodb, redis, embedded];
+        .map(|own| bodies::from_embedded(&at(SinkKind::Embedded), &own, faults));
+    let judged = [elasticsearch, documents, counters, embedded];
     let kinds = SinkKind::ALL.iter().zip(&judged);
     let set: Vec<_> = kinds
         .filter(|(_, body)| body.is_some())

@@ -1,5 +1,4 @@
-//! Every bad object is refused, by the schema or by a rule, with the message that it names; and the
-//! validation in Rust refuses what the API server refuses.
+//! Every bad object is refused with the message that it names, by schema, rule and Rust alike.
 //! Layer: test
 
 use std::fs;
@@ -31,29 +30,30 @@ fn yes() -> bool {
 }
 
 fn read(name: &str) -> Value {
-    let text = fs::read_to_string(folder(&format!("tests/bad_objects/{name}"))).unwrap();
-    serde_saphyr::from_str(&text).unwrap()
+    let text =
+        fs::read_to_string(folder(&format!("tests/bad_objects/{name}"))).expect("it is committed");
+    serde_saphyr::from_str(&text).expect("it is YAML")
 }
 
 fn objects() -> Vec<BadObject> {
-    serde_json::from_value(read("objects.yaml")).unwrap()
+    serde_json::from_value(read("objects.yaml")).expect("entries as above")
 }
 
 /// Sets fields by JSON pointer, `null` removes; parents that are missing become mappings, an index
 /// behind the end of a list appends.
 fn edited(mut tree: Value, edits: &Map<String, Value>) -> Value {
     for (pointer, value) in edits {
-        let (above, name) = pointer.rsplit_once('/').unwrap();
+        let (above, name) = pointer.rsplit_once('/').expect("a JSON pointer");
         let above = above
             .split('/')
             .skip(1)
             .fold(&mut tree, |place, step| match place {
-                Value::Array(items) => &mut items[step.parse::<usize>().unwrap()],
+                Value::Array(items) => &mut items[step.parse::<usize>().expect("an index")],
                 other => &mut other[step.replace("~1", "/")],
             });
         match above {
             Value::Array(items) => {
-                let at: usize = name.parse().unwrap();
+                let at: usize = name.parse().expect("an index");
                 if at < items.len() {
                     items[at] = value.clone();
                 } else {
@@ -61,7 +61,7 @@ fn edited(mut tree: Value, edits: &Map<String, Value>) -> Value {
                 }
             }
             other if value.is_null() => {
-                other.as_object_mut().unwrap().remove(name);
+                other.as_object_mut().expect("a mapping").remove(name);
             }
             other => other[name.replace("~1", "/")] = value.clone(),
         }

@@ -1,5 +1,4 @@
-//! Checks an object against a structural schema, as far as the definition uses its words: what the
-//! API server checks before any rule.
+//! Checks an object against a structural schema, as the API server does before any rule.
 //! Layer: test
 
 use std::collections::BTreeSet;
@@ -19,11 +18,11 @@ fn node(schema: &Value, path: &str, value: &Value, all: &mut Vec<String>) {
         if !value.is_string() && !value.is_i64() {
             all.push(format!("{path}: not an integer or text"));
         }
-    } else if let Some(kind) = schema["type"].as_str() {
-        if !is(kind, value) {
-            all.push(format!("{path}: must be of type {kind}"));
-            return;
-        }
+    } else if let Some(kind) = schema["type"].as_str()
+        && !is(kind, value)
+    {
+        all.push(format!("{path}: must be of type {kind}"));
+        return;
     }
     if let Some(choices) = schema["anyOf"].as_array() {
         let fits = choices.iter().any(|choice| {

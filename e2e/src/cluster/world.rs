@@ -259,7 +259,7 @@ impl<'a> World<'a> {
         self.await_committed(SETTLE)?;
         let ledger = Ledger::new(self.workload, self.laid);
         let dead = self.watch.dead_letters()?;
-        hold(dead == 0, || format!("{dead} dead letters"))?;
+        hold!(dead == 0, || format!("{dead} dead letters"))?;
         let produced = self.watch.produced()?;
         let bootstrap = self.site.broker.bootstrap();
         let findings = observe::output(bootstrap, &self.names.output, produced, &ledger)?;
@@ -270,7 +270,7 @@ impl<'a> World<'a> {
             incarnations: Vec::new(),
         };
         let broken = oracle::judge(&findings, &allowance);
-        hold(broken.is_empty(), || {
+        hold!(broken.is_empty(), || {
             let broken = broken.iter().map(ToString::to_string);
             let said: Vec<String> = broken.chain(findings.examples.clone()).collect();
             said.join("; ")
@@ -292,13 +292,16 @@ impl Drop for World<'_> {
 }
 
 /// Fails with a sentence about what a user was promised and did not see.
-pub(crate) fn hold(condition: bool, said: impl FnOnce() -> String) -> Result<(), CheckError> {
-    if condition {
-        Ok(())
-    } else {
-        Err(CheckError::Broken(said()))
-    }
+macro_rules! hold {
+    ($condition:expr, $said:expr $(,)?) => {
+        if $condition {
+            Ok(())
+        } else {
+            Err($crate::cluster::CheckError::Broken($said()))
+        }
+    };
 }
+pub(crate) use hold;
 
 fn until<T>(
     what: &str,

@@ -1,6 +1,8 @@
-//! Reads everything that a reconcile decides by: the objects under our names, whoever made them,
-//! and the pods. Straight from the API server: no cache that could be older than our own writes.
+//! Reads everything that a reconcile decides by.
 //! Layer: shell
+//!
+//! The objects under our names, whoever made them, and the pods. Straight from the API server: no
+//! cache that could be older than our own writes.
 
 use futures::future::try_join_all;
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};

@@ -204,7 +204,7 @@ fn sized(
     replicas: i32,
 ) -> Course {
     let seen = Facts {
-        partitions: facts.partitions(),
+        partitions: facts.partitions,
         brokers: facts.brokers,
         cores: None,
     };
@@ -243,7 +243,7 @@ fn settings_file(subject: &Subject, valid: &Valid, facts: &ClusterFacts) -> Valu
         namespace: subject.namespace.clone(),
     };
     let mut observed = json!({});
-    if let Some(partitions) = facts.partitions() {
+    if let Some(partitions) = facts.partitions {
         observed["partitions"] = partitions.into();
     }
     if let Some(brokers) = facts.brokers {

@@ -1,5 +1,4 @@
-//! Tells what happened: events for what changed, then the status, each only when there is
-//! something to tell.
+//! Tells what happened: events for what changed, then the status, each only when there is news.
 //! Layer: shell
 //!
 //! Events first: after a crash between the two the same events have the same names and are not

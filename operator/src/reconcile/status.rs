@@ -151,7 +151,7 @@ fn source(
     let now = whole_seconds(situation.observed.now);
     let mut source = SourceFacts {
         partitions: facts
-            .and_then(|facts| facts.partitions().map(small))
+            .and_then(|facts| facts.partitions.map(small))
             .or(before.partitions),
         brokers: facts
             .and_then(|facts| facts.brokers.map(small))

@@ -33,7 +33,7 @@ pub struct Valid {
 /// # Errors
 /// Every fault, each with the path of its field.
 pub fn validate(object: &EventPipeline, policy: &Policy) -> Result<Valid, Vec<String>> {
-    let parsed = penstock_crds::parse(&interim(object)).map_err(|faults| {
+    let parsed = penstock_crds::parse(&object.document()).map_err(|faults| {
         let faults = faults.as_slice().iter();
         // The lines are those of a text that the user never saw.
         faults
@@ -65,22 +65,4 @@ fn image(wishes: &Wishes, policy: &Policy) -> Result<String, String> {
         prefixes => format!("it must begin with {}", prefixes.join(" or ")),
     };
     Err(format!("spec.image: {image:?} is not allowed: {legal}"))
-}
-
-/// Without what the object does not have yet.
-fn interim(object: &EventPipeline) -> String {
-    let mut document: Value = serde_json::from_str(&object.document()).unwrap_or_default();
-    if let Some(spec) = document["spec"].as_object_mut() {
-        let later = [
-            "state",
-            "image",
-            "replicas",
-            "autoscaling",
-            "rollout",
-            "disruptionBudget",
-            "pod",
-        ];
-        spec.retain(|name, _| !later.contains(&name.as_str()));
-    }
-    document.to_string()
 }

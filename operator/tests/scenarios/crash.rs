@@ -1,5 +1,4 @@
-//! A crash at every write: whatever happens to any one of them, the end is the same, and so is
-//! the number of writes that changed anything.
+//! A crash at every write: the end is the same, and so is the number of effective writes.
 //! Layer: test
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +22,8 @@ async fn life(world: &mut World) {
     // the first try fails, the second works
     world.scout = (
         3,
-        r#"{"faults":[{"field":"spec.source.topics[0].name",
-        "reason":"TopicNotFound","message":"not there"}]}"#
+        r#"{"failure":{"field":"spec.source.topics[0].name",
+        "kind":"TopicNotFound","message":"not there"}}"#
             .to_owned(),
     );
     world.edit(

@@ -21,9 +21,10 @@ async fn golden(example: &str, name: &str) {
         .expect("the example is valid")
         .object;
     let mut world = World::new();
-    world.scout.1 = r#"{"brokers":3,"topics":[{"name":"storefront-events","id":"AAAA",
+    world.scout.1 =
+        r#"{"brokers":3,"partitions":12,"topics":[{"name":"storefront-events","id":"AAAA",
         "partitions":12}]}"#
-        .to_owned();
+            .to_owned();
     world.write(serde_json::to_value(object.spec).expect("as set up"));
     world.settle().await;
     let mut text = String::new();

@@ -1,6 +1,7 @@
-//! A model of the API server, good enough for what the operator asks of it: versions, owners,
-//! server-side apply, merge patches, the status subresource, preconditions.
+//! A model of the API server, good enough for what the operator asks of it.
 //! Layer: test
+//!
+//! Versions, owners, server-side apply, merge patches, the status subresource, preconditions.
 
 use std::collections::{BTreeMap, BTreeSet};
 

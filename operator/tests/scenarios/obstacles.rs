@@ -41,8 +41,8 @@ fn stalls(world: &World, before: &(Option<Value>, Option<Value>), reason: &str, 
     );
 }
 
-const UNKNOWN_TOPIC: &str = r#"{"faults":[{"field":"spec.source.topics[0].name",
-    "reason":"TopicNotFound","message":"topic nowhere is not there"}]}"#;
+const UNKNOWN_TOPIC: &str = r#"{"failure":{"field":"spec.source.topics[0].name",
+        "kind":"TopicNotFound","message":"topic nowhere is not there"}}"#;
 
 #[tokio::test]
 async fn a_source_that_cannot_be_used_leaves_the_fleet_alone() {
@@ -98,8 +98,8 @@ async fn a_sink_that_cannot_be_used_is_told_from_the_source() {
     let (mut world, before) = running().await;
     world.scout = (
         3,
-        r#"{"faults":[{"field":"spec.sinks[0].redis.secretRef",
-        "reason":"AuthenticationFailed","message":"wrong password"}]}"#
+        r#"{"failure":{"field":"spec.sinks[0].redis.secretRef",
+        "kind":"SinkAuthFailed","message":"wrong password"}}"#
             .to_owned(),
     );
     world.edit("/source/topics", json!([{"name": "other"}]));
@@ -107,7 +107,7 @@ async fn a_sink_that_cannot_be_used_is_told_from_the_source() {
     stalls(
         &world,
         &before,
-        "AuthenticationFailed",
+        "SinkAuthFailed",
         "spec.sinks[0].redis.secretRef: wrong password",
     );
     assert_eq!(world.condition("SinksReady").expect("as set up").0, "False");
@@ -160,7 +160,8 @@ async fn facts_that_make_the_limit_too_small_leave_the_fleet_alone() {
     let (mut world, before) = running().await;
     world.scout = (
         0,
-        r#"{"brokers":200,"topics":[{"name":"wide","partitions":4000}]}"#.to_owned(),
+        r#"{"brokers":200,"partitions":4000,"topics":[{"name":"wide","partitions":4000}]}"#
+            .to_owned(),
     );
     world.edit("/source/topics", json!([{"name": "wide"}]));
     world.settle().await;

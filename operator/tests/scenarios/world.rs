@@ -1,6 +1,8 @@
-//! A small cluster around the model: the objects of users, the Deployment's controller, kubelets,
-//! and an operator that can die and start again.
+//! A small cluster around the model.
 //! Layer: test
+//!
+//! The objects of users, the Deployment's controller, kubelets, and an operator that can die and
+//! start again.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +29,7 @@ pub(crate) const NAME: &str = "orders";
 
 /// How a scout ends.
 pub(crate) const USABLE: &str = r#"{"brokers":3,"partitions":12,
-    "topics":[{"name":"orders","id":"AAAA","partitions":12}],"sinks":["store"]}"#;
+    "topics":[{"name":"orders","id":"AAAA","partitions":12}],"sinks":[{"name":"store","usable":true}]}"#;
 
 /// The cluster.
 pub(crate) struct World {

@@ -117,7 +117,8 @@ fn compressed(declared: &pipeline::Facts) -> u32 {
         .unwrap_or(ASSUMED_COMPRESSION_PERCENT)
 }
 
-/// The declared sinks in their order, then the producer where one is needed.
+/// The declared sinks in their order, then the endpoints of `http` stages, then the producer where
+/// one is needed.
 fn sinks(pipeline: &ValidatedPipeline) -> Vec<SinkDemand> {
     let declared = pipeline.sinks.iter().map(|sink| {
         let kind = match &sink.body {
@@ -137,9 +138,27 @@ fn sinks(pipeline: &ValidatedPipeline) -> Vec<SinkDemand> {
         kind: SinkKind::Producer,
         in_flight: 1,
     };
+    let endpoints = pipeline
+        .stages
+        .iter()
+        .filter_map(|stage| match &stage.body {
+            StageBody::Http(_) => Some(SinkDemand {
+                name: endpoint(stage.name.as_str()),
+                kind: SinkKind::Http,
+                in_flight: 1,
+            }),
+            _ => None,
+        });
     declared
+        .chain(endpoints)
         .chain(pipeline.produces().then_some(producer))
         .collect()
+}
+
+/// Name of an `http` stage's endpoint among the sinks of a plan; no sink of an object can have it.
+#[must_use]
+pub fn endpoint(stage: &str) -> String {
+    format!("http/{stage}")
 }
 
 /// One fingerprint table for each `unique` stage.

@@ -18,13 +18,11 @@ use super::{
     key::Key,
     lane::{Lane, Node, Place},
     ledger::{Ledger, Released},
+    near,
     ring::SequenceRing,
     slab::{NIL, Slab},
 };
-
-/// One assignment of the partition to this process; rises with every assignment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Epoch(pub u64);
+pub use crate::record::Epoch;
 
 /// A moment, milliseconds of the caller's monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,6 +159,9 @@ impl Ahead {
     }
 }
 
+/// How many runs ahead a record is asked for: long enough for memory to answer.
+const SOON: usize = 8;
+
 /// A key waiting for its retry time: when, in which order, which node.
 type Due = Reverse<(Tick, u64, u32)>;
 
@@ -229,19 +230,10 @@ impl<T> Engine<T> {
             Key::Spread => self.hot.spread(),
         }
         self.held.reserve(charge);
-        let node = Node {
-            payload: Some(payload),
-            sequence: self.ring.push(offset),
-            charge,
-            queue: NIL,
-            next: NIL,
-            attempts: 0,
-            lane: 0,
-            place: Place::Waiting,
-        };
         let bound = self.limits.records as usize;
+        let node = Node::new(payload, key, self.ring.push(offset), charge);
         let at = self.nodes.insert(node, bound);
-        self.lanes[0].append(&mut self.nodes, at, key, bound);
+        self.lanes[0].append(&mut self.nodes, at, bound);
         debug_assert!(invariants::window_is_bounded(
             self.ring.window(),
             self.limits.window
@@ -280,40 +272,64 @@ impl<T> Engine<T> {
         if !self.may_take(lane) {
             return None;
         }
-        let at = self.lanes[usize::from(lane)].start()?;
+        let state = &mut self.lanes[usize::from(lane)];
+        let at = state.start()?;
         let node = &mut self.nodes[at];
+        debug_assert_eq!(node.place, Place::Ready, "the ready list holds ready keys");
         node.place = Place::Running;
         let payload = node
             .payload
             .take()
             .expect("a waiting node holds its payload");
-        let (sequence, charge) = (node.sequence, node.charge);
         let ticket = Ticket {
             epoch: self.epoch,
-            sequence,
-            charge,
+            sequence: node.sequence,
+            charge: node.charge,
             node: at,
             lane,
         };
+        let (hash, attempts, next) = (node.hash, node.attempts, node.next);
+        // The end of the run will look at these, and the runs to come at that.
+        state.index.foresee(hash);
+        if next != NIL {
+            near::fetch(&self.nodes[next]);
+        }
+        if let Some(&soon) = state.ready.get(SOON) {
+            near::fetch(&self.nodes[soon]);
+        }
         Some(Taken {
+            offset: self.ring.offset(ticket.sequence),
             ticket,
-            offset: self.ring.offset(sequence),
-            attempts: self.nodes[at].attempts,
+            attempts,
             payload,
         })
+    }
+
+    /// Asks for the memory that the admission of records of these keys will look at, and changes
+    /// nothing. Called for a batch before its first record is admitted, it lets all of it come at
+    /// once instead of one after the other.
+    pub fn foresee(&self, keys: impl Iterator<Item = Key> + Clone) {
+        let index = &self.lanes[0].index;
+        let hashes = keys.filter_map(|key| match key {
+            Key::Hash(hash) => Some(hash),
+            Key::Spread => None,
+        });
+        hashes.clone().for_each(|hash| index.foresee(hash));
+        let oldest = hashes.filter_map(|hash| index.first(hash));
+        oldest.for_each(|node| near::fetch(&self.nodes[node]));
     }
 
     /// Whether [`Engine::take`] would hand out a record.
     #[must_use]
     pub fn may_take(&self, lane: u8) -> bool {
         let state = &self.lanes[usize::from(lane)];
-        self.state == State::Consuming && state.ready > 0 && state.running < self.cap(lane)
+        self.state == State::Consuming && !state.ready.is_empty() && state.running < self.cap(lane)
     }
 
     /// Keys of a lane that wait for a worker.
     #[must_use]
     pub fn ready(&self, lane: u8) -> u32 {
-        self.lanes[usize::from(lane)].ready
+        narrow(self.lanes[usize::from(lane)].ready.len())
     }
 
     /// Makes every key ready whose time has come.
@@ -324,7 +340,7 @@ impl<T> Engine<T> {
             self.due.pop();
             let node = &self.nodes[at];
             debug_assert_eq!(node.sequence, sequence, "a parked node stays in its cell");
-            self.lanes[usize::from(node.lane)].unpark(node.queue);
+            self.lanes[usize::from(node.lane)].unpark(&mut self.nodes, at);
         }
     }
 
@@ -360,4 +376,8 @@ impl<T> Engine<T> {
             self.limits.detached_running
         }
     }
+}
+
+fn narrow(keys: usize) -> u32 {
+    u32::try_from(keys).expect("records of a partition fit into 32 bits")
 }

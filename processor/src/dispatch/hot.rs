@@ -60,13 +60,14 @@ impl HotKeys {
         // The index uses the low half, so the bucket comes from the high half.
         let bucket = &mut self.buckets[(hash >> 58) as usize];
         bucket.total += 1;
-        if bucket.candidate == hash {
-            bucket.votes += 1;
-        } else if bucket.votes == 0 {
-            (bucket.candidate, bucket.votes) = (hash, 1);
+        // Without branches: with uniform keys each of them would be guessed wrong every other time.
+        let (empty, same) = (bucket.votes == 0, bucket.candidate == hash);
+        bucket.candidate = if empty { hash } else { bucket.candidate };
+        bucket.votes = if empty | same {
+            bucket.votes + 1
         } else {
-            bucket.votes -= 1;
-        }
+            bucket.votes - 1
+        };
         self.spread();
     }
 

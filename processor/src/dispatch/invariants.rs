@@ -5,8 +5,7 @@ use std::fmt::Debug;
 
 use super::{
     engine::{Engine, State},
-    key::Key,
-    lane::{Lane, Phase, Place},
+    lane::Place,
     slab::NIL,
 };
 
@@ -66,7 +65,7 @@ fn same<V: PartialEq + Debug>(
 /// What the walk over the keys of a lane finds, to be compared with the lane's own counts.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
-    ready: u32,
+    ready: usize,
     running: u32,
     parked: u32,
     blocked: u32,
@@ -74,14 +73,14 @@ struct Found {
     indexed: usize,
 }
 
-/// Each record is in exactly one queue and each key in exactly one phase.
+/// Each record is in exactly one queue and the oldest of each key in exactly one place.
 fn lanes_are_sound<T>(engine: &Engine<T>) -> Result<(), Violation> {
     let mut reached = 0;
-    for (number, lane) in engine.lanes.iter().enumerate() {
+    for (number, lane) in (0..).zip(&engine.lanes) {
         let found = walk(engine, number)?;
         reached += found.records as usize;
         let counted = Found {
-            ready: lane.ready,
+            ready: lane.ready.len(),
             running: lane.running,
             parked: lane.parked,
             blocked: lane.blocked,
@@ -89,79 +88,90 @@ fn lanes_are_sound<T>(engine: &Engine<T>) -> Result<(), Violation> {
             indexed: lane.index.len(),
         };
         same(
-            "a key is in one phase, a record in one queue",
+            "a key is in one place, a record in one queue",
             found,
             counted,
         )?;
-        same(
-            "a key is in the ready list at most once",
-            ready_list(lane),
-            lane.ready,
-        )?;
+        ready_list_is_sound(engine, number)?;
     }
     same("no record is lost or doubled", reached, engine.nodes.live())
 }
 
-fn walk<T>(engine: &Engine<T>, number: usize) -> Result<Found, Violation> {
-    let lane = &engine.lanes[number];
+fn walk<T>(engine: &Engine<T>, number: u8) -> Result<Found, Violation> {
     let mut found = Found::default();
-    for (at, queue) in lane.queues.iter() {
-        match queue.phase {
-            Phase::Free => continue,
-            Phase::Ready => found.ready += 1,
-            Phase::Running => found.running += 1,
-            Phase::Parked => found.parked += 1,
-            Phase::Blocked => found.blocked += 1,
+    for (at, node) in engine.nodes.iter().filter(|(_, node)| node.lane == number) {
+        match node.place {
+            Place::Free | Place::Behind => continue,
+            Place::Ready => found.ready += 1,
+            Place::Running => found.running += 1,
+            Place::Parked => found.parked += 1,
+            Place::Blocked => found.blocked += 1,
         }
-        found.indexed += usize::from(queue.key != Key::Spread);
-        found.records += walk_queue(engine, number, at)?;
+        found.indexed += usize::from(node.keyed);
+        let known = node.keyed.then_some(at);
+        same(
+            "the index leads to the oldest record of a key",
+            engine.lanes[usize::from(number)]
+                .index
+                .find(node.hash, |at| engine.nodes[at].hash == node.hash)
+                .filter(|_| node.keyed),
+            known,
+        )?;
+        found.records += walk_queue(engine, at)?;
     }
     Ok(found)
 }
 
-/// Records of a key: at least one, in log order, open, none but the head running.
-fn walk_queue<T>(engine: &Engine<T>, lane: usize, at: u32) -> Result<u32, Violation> {
-    let queue = &engine.lanes[lane].queues[at];
-    let (mut node, mut last, mut records) = (queue.head, None, 0);
-    while node != NIL {
-        let cell = &engine.nodes[node];
-        let runs = queue.phase == Phase::Running && node == queue.head;
-        let place = if runs { Place::Running } else { Place::Waiting };
-        same("only the head of a key runs", cell.place, place)?;
+/// Records of a key: in log order, open, all but the oldest behind it.
+fn walk_queue<T>(engine: &Engine<T>, oldest: u32) -> Result<u32, Violation> {
+    let head = &engine.nodes[oldest];
+    let (mut at, mut last, mut records) = (oldest, NIL, 0);
+    while at != NIL {
+        let node = &engine.nodes[at];
+        let behind = node.place == Place::Behind;
+        same("only the oldest record of a key runs", behind, at != oldest)?;
         same(
-            "a record is in the queue it names",
-            (cell.queue, usize::from(cell.lane)),
-            (at, lane),
+            "a record is in the queue of its key and lane",
+            (node.hash, node.keyed, node.lane),
+            (head.hash, head.keyed, head.lane),
         )?;
         same(
             "an open record is not committed",
-            engine.ring.is_done(cell.sequence),
+            engine.ring.is_done(node.sequence),
             false,
         )?;
+        let older = (last != NIL).then(|| engine.nodes[last].sequence);
         same(
             "a key keeps log order",
-            last.max(Some(cell.sequence)),
-            Some(cell.sequence),
+            older.is_none_or(|older| older < node.sequence),
+            true,
         )?;
-        same(
-            "a record is in its queue once",
-            last == Some(cell.sequence),
-            false,
-        )?;
-        (last, node, records) = (Some(cell.sequence), cell.next, records + 1);
+        (last, at, records) = (at, node.next, records + 1);
     }
-    same("a key without records is freed", records == 0, false)?;
+    same("a key knows its last record", head.tail, last)?;
     Ok(records)
 }
 
-fn ready_list(lane: &Lane) -> u32 {
-    let (mut listed, mut at) = (0, lane.first_ready);
-    // One more than counted is enough to tell a cycle.
-    while at != NIL && listed <= lane.ready {
-        listed += 1;
-        at = lane.queues[at].link;
-    }
-    listed
+/// The ready list holds keys that are ready, each once.
+fn ready_list_is_sound<T>(engine: &Engine<T>, number: u8) -> Result<(), Violation> {
+    let ready = &engine.lanes[usize::from(number)].ready;
+    let mut listed: Vec<u32> = ready.iter().copied().collect();
+    listed.sort_unstable();
+    listed.dedup();
+    same(
+        "a key is in the ready list at most once",
+        listed.len(),
+        ready.len(),
+    )?;
+    let sound = |at: &&u32| {
+        let node = &engine.nodes[**at];
+        node.place == Place::Ready && node.lane == number
+    };
+    same(
+        "the ready list holds ready keys",
+        listed.iter().filter(sound).count(),
+        listed.len(),
+    )
 }
 
 /// What is held is what the records were charged; the retry times are those of the parked keys.

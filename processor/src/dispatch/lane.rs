@@ -1,67 +1,86 @@
 //! One keyed queue: first in, first out per key, and at most one record of a key in flight.
 //! Layer: core
+//!
+//! A key is its oldest record: the index leads from the hash to that record's node, which also
+//! holds what concerns the key. So a key with one record, the usual case, costs one cell of the
+//! index and one node, and each of them is fetched once on the way in and once on the way out.
 
-use std::mem;
+use std::{collections::VecDeque, mem};
 
 use super::{
     index::KeyIndex,
     key::Key,
-    slab::{NIL, Slab},
+    slab::{self, NIL, Slab},
 };
 
 /// A record inside the engine; it stays in one cell on its way through all lanes.
 #[derive(Clone)]
+#[repr(align(64))]
 pub(super) struct Node<T> {
     /// `None` while a worker holds it.
     pub(super) payload: Option<T>,
     pub(super) sequence: u64,
     pub(super) charge: u64,
-    /// Queue of its key in `lane`.
-    pub(super) queue: u32,
+    /// Of its key; 0 for a key of its own.
+    pub(super) hash: u64,
     /// Next record of its key in `lane`.
     pub(super) next: u32,
+    /// Last record of its key in `lane`; kept at the oldest one only.
+    pub(super) tail: u32,
     pub(super) attempts: u16,
     pub(super) lane: u8,
     pub(super) place: Place,
+    /// Whether other records may wait behind it.
+    pub(super) keyed: bool,
 }
 
-/// Where a node is.
+/// Where a record is. All but the first two are said of the oldest record of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Free,
-    Waiting,
-    Running,
-}
-
-/// Records of one key, oldest first. The head is the one that may run.
-#[derive(Clone)]
-pub(super) struct Queue {
-    pub(super) key: Key,
-    pub(super) head: u32,
-    pub(super) tail: u32,
-    /// Next in the ready list.
-    pub(super) link: u32,
-    pub(super) phase: Phase,
-}
-
-/// What the head of a key does; the key is in exactly one of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    Free,
+    /// Behind an older record of its key.
+    Behind,
+    /// In the ready list.
     Ready,
+    /// With a worker.
     Running,
+    /// Until its retry time.
     Parked,
+    /// Until the epoch ends.
     Blocked,
 }
 
-/// Keys by hash, and those whose head may run, in the order they became so.
+impl<T> Node<T> {
+    /// A record that has just come and is in no lane yet.
+    #[inline]
+    pub(super) fn new(payload: T, key: Key, sequence: u64, charge: u64) -> Self {
+        let (hash, keyed) = match key {
+            Key::Hash(hash) => (hash, true),
+            Key::Spread => (0, false),
+        };
+        Self {
+            payload: Some(payload),
+            sequence,
+            charge,
+            hash,
+            next: NIL,
+            tail: NIL,
+            attempts: 0,
+            lane: 0,
+            place: Place::Behind,
+            keyed,
+        }
+    }
+}
+
+/// Keys by hash, and those whose oldest record may run, in the order they became so.
 #[derive(Clone)]
 pub(super) struct Lane {
+    /// To the oldest record of a key.
     pub(super) index: KeyIndex,
-    pub(super) queues: Slab<Queue>,
-    pub(super) first_ready: u32,
-    last_ready: u32,
-    pub(super) ready: u32,
+    /// First in, first out. A list of numbers and not one that leads from node to node: those who
+    /// take several do not wait for one to learn the next.
+    pub(super) ready: VecDeque<u32>,
     pub(super) records: u32,
     pub(super) running: u32,
     pub(super) parked: u32,
@@ -72,10 +91,7 @@ impl Lane {
     pub(super) fn new() -> Self {
         Self {
             index: KeyIndex::new(),
-            queues: Slab::new(),
-            first_ready: NIL,
-            last_ready: NIL,
-            ready: 0,
+            ready: VecDeque::new(),
             records: 0,
             running: 0,
             parked: 0,
@@ -84,158 +100,116 @@ impl Lane {
     }
 
     /// Adds a record behind the others of its key.
-    pub(super) fn append<T>(&mut self, nodes: &mut Slab<Node<T>>, at: u32, key: Key, bound: usize) {
+    #[inline]
+    pub(super) fn append<T>(&mut self, nodes: &mut Slab<Node<T>>, at: u32, bound: usize) {
         self.records += 1;
-        let found = match key {
-            Key::Hash(hash) => self.index.find(hash, |queue| self.hash(queue)),
-            Key::Spread => None,
-        };
-        nodes[at].next = NIL;
-        if let Some(at_queue) = found {
-            nodes[at].queue = at_queue;
-            let queue = &mut self.queues[at_queue];
-            nodes[queue.tail].next = at;
-            queue.tail = at;
-            return;
+        if self.records as usize > self.ready.capacity() {
+            self.grow(bound);
         }
-        let queue = Queue {
-            key,
-            head: at,
-            tail: at,
-            link: NIL,
-            phase: Phase::Ready,
-        };
-        let queue = self.queues.insert(queue, bound);
-        nodes[at].queue = queue;
-        if let Key::Hash(hash) = key {
-            self.index.insert(hash, queue);
+        let node = &mut nodes[at];
+        (node.next, node.tail) = (NIL, at);
+        let (hash, keyed) = (node.hash, node.keyed);
+        if !keyed {
+            return self.push_ready(nodes, at);
         }
-        self.push_ready(queue);
+        let found = self
+            .index
+            .find_or_insert(hash, at, |head| nodes[head].hash == hash);
+        let Some(head) = found else {
+            return self.push_ready(nodes, at);
+        };
+        let last = mem::replace(&mut nodes[head].tail, at);
+        nodes[last].next = at;
     }
 
-    /// Takes the next ready key; the number of its head.
+    /// Takes the next ready key; its oldest record.
     #[inline]
     pub(super) fn start(&mut self) -> Option<u32> {
-        let at = self.first_ready;
-        if at == NIL {
-            return None;
-        }
-        let queue = &mut self.queues[at];
-        debug_assert_eq!(queue.phase, Phase::Ready, "the ready list holds ready keys");
-        queue.phase = Phase::Running;
-        self.first_ready = queue.link;
-        if self.first_ready == NIL {
-            self.last_ready = NIL;
-        }
-        self.ready -= 1;
+        let at = self.ready.pop_front()?;
         self.running += 1;
-        Some(queue.head)
+        Some(at)
     }
 
-    /// Ends the run of a key: its head leaves the lane, the next record may run.
-    pub(super) fn pop<T>(&mut self, nodes: &Slab<Node<T>>, at_queue: u32) {
-        let queue = &mut self.queues[at_queue];
-        debug_assert_eq!(
-            queue.phase,
-            Phase::Running,
-            "one record of a key is in flight"
-        );
+    /// Ends the run of a key: its oldest record leaves the lane, the next one may run.
+    #[inline]
+    pub(super) fn pop<T>(&mut self, nodes: &mut Slab<Node<T>>, at: u32) {
+        let node = &nodes[at];
+        let (hash, next, tail) = (node.hash, node.next, node.tail);
         self.running -= 1;
         self.records -= 1;
-        queue.head = nodes[queue.head].next;
-        if queue.head == NIL {
-            self.forget(at_queue);
-        } else {
-            self.push_ready(at_queue);
+        if next != NIL {
+            self.index.replace(hash, at, next);
+            nodes[next].tail = tail;
+            self.push_ready(nodes, next);
+        } else if node.keyed {
+            // An idle key costs nothing.
+            self.index.remove(hash, at);
         }
     }
 
-    /// Ends the run of a key whose head stays: ready again, parked or blocked.
+    /// Ends the run of a key whose oldest record stays: ready again, parked or blocked.
     #[inline]
-    pub(super) fn stay(&mut self, at_queue: u32, phase: Phase) {
-        debug_assert_eq!(
-            self.queues[at_queue].phase,
-            Phase::Running,
-            "only a running key waits"
-        );
+    pub(super) fn stay<T>(&mut self, nodes: &mut Slab<Node<T>>, at: u32, place: Place) {
         self.running -= 1;
-        match phase {
-            Phase::Parked => self.parked += 1,
-            Phase::Blocked => self.blocked += 1,
-            Phase::Ready | Phase::Free | Phase::Running => return self.push_ready(at_queue),
+        match place {
+            Place::Parked => self.parked += 1,
+            Place::Blocked => self.blocked += 1,
+            Place::Ready | Place::Running | Place::Behind | Place::Free => {
+                return self.push_ready(nodes, at);
+            }
         }
-        self.queues[at_queue].phase = phase;
+        nodes[at].place = place;
     }
 
     /// Makes a parked key ready.
-    pub(super) fn unpark(&mut self, at_queue: u32) {
-        debug_assert_eq!(
-            self.queues[at_queue].phase,
-            Phase::Parked,
-            "only a parked key is due"
-        );
+    pub(super) fn unpark<T>(&mut self, nodes: &mut Slab<Node<T>>, at: u32) {
+        debug_assert_eq!(nodes[at].place, Place::Parked, "only a parked key is due");
         self.parked -= 1;
-        self.push_ready(at_queue);
+        self.push_ready(nodes, at);
     }
 
-    /// Empties every queue but for its running head; `drop` frees a node.
+    /// Leaves the lane what runs: `gone` is called for every node that waits, and frees it.
     pub(super) fn retain_running<T>(
         &mut self,
         nodes: &mut Slab<Node<T>>,
-        mut drop: impl FnMut(&mut Slab<Node<T>>, u32),
+        number: u8,
+        mut gone: impl FnMut(&mut Slab<Node<T>>, u32),
     ) {
-        (self.first_ready, self.last_ready, self.ready) = (NIL, NIL, 0);
+        self.ready.clear();
         (self.parked, self.blocked) = (0, 0);
-        for at in 0..self.queues.len() {
-            let queue = &mut self.queues[at];
-            let (phase, head) = (queue.phase, queue.head);
-            queue.tail = head;
-            let mut waiting = match phase {
-                Phase::Free => continue,
-                Phase::Running => mem::replace(&mut nodes[head].next, NIL),
-                Phase::Ready | Phase::Parked | Phase::Blocked => head,
-            };
-            while waiting != NIL {
-                let next = nodes[waiting].next;
-                drop(nodes, waiting);
-                self.records -= 1;
-                waiting = next;
+        for at in 0..nodes.len() {
+            let node = &mut nodes[at];
+            if node.lane != number {
+                continue;
             }
-            if phase != Phase::Running {
-                self.forget(at);
+            match node.place {
+                Place::Free => continue,
+                Place::Running => {
+                    (node.next, node.tail) = (NIL, at);
+                    continue;
+                }
+                Place::Behind => {}
+                Place::Ready | Place::Parked | Place::Blocked => {
+                    if node.keyed {
+                        self.index.remove(node.hash, at);
+                    }
+                }
             }
+            self.records -= 1;
+            gone(nodes, at);
         }
     }
 
     #[inline]
-    pub(super) fn hash(&self, queue: u32) -> u64 {
-        match self.queues[queue].key {
-            Key::Hash(hash) => hash,
-            Key::Spread => 0,
-        }
+    fn push_ready<T>(&mut self, nodes: &mut Slab<Node<T>>, at: u32) {
+        nodes[at].place = Place::Ready;
+        self.ready.push_back(at);
     }
 
-    #[inline]
-    fn push_ready(&mut self, at: u32) {
-        let queue = &mut self.queues[at];
-        (queue.phase, queue.link) = (Phase::Ready, NIL);
-        if self.last_ready == NIL {
-            self.first_ready = at;
-        } else {
-            self.queues[self.last_ready].link = at;
-        }
-        self.last_ready = at;
-        self.ready += 1;
-    }
-
-    /// Frees a key without records: an idle key costs nothing.
-    #[inline]
-    fn forget(&mut self, at: u32) {
-        let queue = &mut self.queues[at];
-        queue.phase = Phase::Free;
-        if let Key::Hash(hash) = queue.key {
-            self.index.remove(hash, at);
-        }
-        self.queues.release(at);
+    /// Room for every record, since each may be the oldest of a key of its own.
+    #[cold]
+    fn grow(&mut self, bound: usize) {
+        let target = slab::growth(self.ready.capacity(), bound);
+        self.ready.reserve_exact(target - self.ready.len());
     }
 }

@@ -23,7 +23,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use partition::PartitionFacts;
 pub use ready::PoolId;
-pub use terms::{Admission, Admitted, Budgets, Fill, Gate, Lanes, PodFacts, Watermark};
+pub use terms::{Admission, Admitted, Budgets, Fill, Gate, Lanes, PodFacts};
 pub use worker::{Job, Locality, Next, Outcome, Seat, TURN, Worker};
 
 use self::{
@@ -35,6 +35,7 @@ use super::{
     ledger::{Ledger, Released},
 };
 use crate::record::TopicPartition;
+pub use crate::record::Watermark;
 
 /// The dispatcher; clones share one state.
 pub struct Dispatcher<T> {
@@ -194,11 +195,11 @@ impl<T> Dispatcher<T> {
     pub fn watermarks(&self, into: &mut Vec<Watermark>) {
         for (&partition, entry) in &*self.shared.partitions.read() {
             let inner = entry.lock();
-            if let Some(position) = inner.engine.watermark() {
+            if let Some(offset) = inner.engine.watermark() {
                 into.push(Watermark {
                     partition,
                     epoch: inner.engine.epoch(),
-                    position,
+                    offset,
                 });
             }
         }
@@ -212,7 +213,7 @@ impl<T> Dispatcher<T> {
         };
         let mut inner = partition.lock();
         if inner.engine.epoch() == watermark.epoch {
-            inner.engine.acknowledged(watermark.position);
+            inner.engine.acknowledged(watermark.offset);
         }
     }
 

@@ -25,6 +25,7 @@ impl<C> Slab<C> {
     }
 
     /// Fills a free cell, or a new one; doubles up to `bound` cells.
+    #[inline]
     pub(super) fn insert(&mut self, cell: C, bound: usize) -> u32 {
         if let Some(at) = self.free.pop() {
             self[at] = cell;
@@ -39,6 +40,7 @@ impl<C> Slab<C> {
     }
 
     /// Frees a cell; the caller has emptied it.
+    #[inline]
     pub(super) fn release(&mut self, at: u32) {
         self.free.push(at);
     }
@@ -57,23 +59,31 @@ impl<C> Slab<C> {
         u32::try_from(self.cells.len()).expect("checked when a cell was added")
     }
 
+    #[cold]
     fn grow(&mut self, bound: usize) {
         let length = self.cells.len();
-        let target = (length * 2).max(STEP).min(bound).max(length + 1);
+        let target = growth(length, bound);
         self.cells.reserve_exact(target - length);
         self.free.reserve_exact(target - self.free.len());
     }
 }
 
+/// Cells after one more growth step: doubled up to `bound`, and at least one more.
+pub(super) fn growth(length: usize, bound: usize) -> usize {
+    (length * 2).max(STEP).min(bound).max(length + 1)
+}
+
 impl<C> Index<u32> for Slab<C> {
     type Output = C;
 
+    #[inline]
     fn index(&self, at: u32) -> &C {
         &self.cells[at as usize]
     }
 }
 
 impl<C> IndexMut<u32> for Slab<C> {
+    #[inline]
     fn index_mut(&mut self, at: u32) -> &mut C {
         &mut self.cells[at as usize]
     }

@@ -3,11 +3,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use penstock_crds::pipeline::{self, SinkBody, ValidatedPipeline};
-use penstock_sizing::{Plan, SinkPlan};
+use penstock_crds::pipeline::{self, ValidatedPipeline};
+use penstock_sizing::{CachePlan, Plan, SinkPlan};
 use tokio::task::JoinSet;
 
-use super::{Options, RunError};
+use super::{
+    Options, RunError,
+    outside::{self, Outside},
+};
 use crate::{
     admission::{Admissions, DispatcherIntake},
     budgets,
@@ -15,30 +18,26 @@ use crate::{
     clock::Clock,
     dispatch::pool::{Budgets, Dispatcher, Lanes, Locality, PoolId, TURN},
     failure::Policy,
+    fingerprints::Fingerprints,
     keys,
     metrics::Counters,
     plan::PRODUCER,
     publish::Publisher,
     sinks::{
-        Sink, SinkError,
-        embedded::Embedded,
-        guard::{GuardSettings, Guarded, breaker::BreakerPolicy},
+        Sink,
+        guard::breaker::BreakerPolicy,
         kafka::{self, Compression, Connection, Producer, ProducerSettings},
-        outages::Outages,
     },
     source::{
         intake::Intake,
         security::Security,
         settings::{ClientTuning, GroupProtocol, SourceSettings, Start},
     },
-    stages::Ports,
+    stages::{Ports, http::endpoint::Endpoint},
     troubles::Troubles,
     work::Work,
     worker::{self, Workshop},
 };
-
-/// Longest operation of the embedded sink: the default deadline of a store.
-const EMBEDDED_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a delivery may take: the default deadline of the producer.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,7 +48,7 @@ const LINGER: Duration = Duration::from_millis(1);
 
 /// Three failures in a row open a breaker; the first wait is short because a restart is the
 /// commonest outage, the longest is what a recovered sink may stay unnoticed.
-const BREAKER: BreakerPolicy = BreakerPolicy {
+pub(super) const BREAKER: BreakerPolicy = BreakerPolicy {
     threshold: 3,
     initial: Duration::from_millis(200),
     max: Duration::from_secs(10),
@@ -65,18 +64,22 @@ pub(super) struct Line {
     pub(super) workshop: Arc<Workshop>,
     /// By name in the plan; they follow a changed limit.
     pub(super) sinks: BTreeMap<Arc<str>, Arc<dyn Sink>>,
+    /// By the name of their stage; these, too.
+    pub(super) endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
+    /// By the name of their stage; these, too.
+    pub(super) fingerprints: BTreeMap<Arc<str>, Arc<Fingerprints>>,
     pub(super) publisher: Option<Arc<dyn Publisher>>,
 }
 
 /// Makes dispatcher, sinks and stages.
 pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
     let pipeline = &options.pipeline;
-    let (mut sinks, mut outages) = (BTreeMap::new(), Outages::default());
-    for sink in &pipeline.sinks {
-        let guard = open(sink, sink_plan(plan, sink.name.as_str()), plan)?;
-        outages.watch(sink.name.shared(), Arc::clone(&guard) as _);
-        sinks.insert(sink.name.shared(), guard as Arc<dyn Sink>);
-    }
+    let Outside {
+        sinks,
+        endpoints,
+        outages,
+        ..
+    } = outside::open(options, plan)?;
     let publisher = match pipeline.produces() {
         true => Some(producer(options, sink_plan(plan, PRODUCER))?),
         false => None,
@@ -85,6 +88,8 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
         sinks: sinks.clone(),
         publisher: publisher.clone(),
         registry: options.registry.clone(),
+        endpoints: endpoints.clone(),
+        fingerprints: fingerprints(plan),
     };
     let active = plan.pools[penstock_sizing::Pool::Active].0;
     let chain = Chain::build(pipeline, &ports, active).map_err(RunError::Stages)?;
@@ -110,6 +115,8 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
         dispatcher: Dispatcher::new(Lanes::isolated(detached), budgets),
         workshop: Arc::new(workshop),
         sinks,
+        endpoints,
+        fingerprints: ports.fingerprints,
         publisher,
     })
 }
@@ -198,38 +205,18 @@ pub(super) fn limits(plan: &Plan, inline: lane::Locality) -> Budgets {
     budgets
 }
 
+/// The tables of the `unique` stages, as large as the plan says.
+fn fingerprints(plan: &Plan) -> BTreeMap<Arc<str>, Arc<Fingerprints>> {
+    let table = |cache: &CachePlan| {
+        let table = Fingerprints::new(cache.bytes.0);
+        (Arc::from(cache.name.as_str()), Arc::new(table))
+    };
+    plan.caches.iter().map(table).collect()
+}
+
 pub(super) fn sink_plan<'p>(plan: &'p Plan, name: &str) -> &'p SinkPlan {
     let found = plan.sinks.iter().find(|sink| sink.name == name);
     found.expect("the demand names every sink of the pipeline")
-}
-
-fn open(
-    sink: &pipeline::Sink,
-    sizes: &SinkPlan,
-    plan: &Plan,
-) -> Result<Arc<Guarded<Embedded>>, RunError> {
-    let fail = |source| RunError::Sink {
-        name: sink.name.to_string(),
-        source,
-    };
-    let opened = match &sink.body {
-        SinkBody::Embedded { path } => {
-            Embedded::open(budgets::embedded(path, sizes, plan)).map_err(fail)?
-        }
-        other => {
-            let reason = format!(
-                "kind {} is not built into this version",
-                other.kind().field()
-            );
-            return Err(fail(SinkError::Unavailable { reason }));
-        }
-    };
-    let settings = GuardSettings {
-        timeout: EMBEDDED_TIMEOUT,
-        concurrency: budgets::concurrency(plan),
-        breaker: BREAKER,
-    };
-    Ok(Arc::new(Guarded::new(opened, settings)))
 }
 
 fn producer(options: &Options, sizes: &SinkPlan) -> Result<Arc<dyn Publisher>, RunError> {

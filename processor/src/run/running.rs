@@ -1,7 +1,10 @@
 //! The line at work in the caller's runtime, without status page, signals and control group.
 //! Layer: shell
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use penstock_crds::pipeline::State;
 use penstock_sizing::Plan;
@@ -23,6 +26,9 @@ const LAST: Duration = Duration::from_secs(1);
 
 /// Time kept from the grace for closing the client and the sinks.
 const CLOSE: Duration = Duration::from_secs(6);
+
+/// Least time for what the sinks hold back for others.
+const PASS_ON: Duration = Duration::from_secs(2);
 
 /// Source, dispatcher, stages and sinks of one pipeline, running. [`super::run`] puts the process
 /// around it; a measurement has its own.
@@ -80,7 +86,10 @@ impl Running {
             source,
             mut workers,
         } = self;
-        settle(&line, grace.saturating_sub(CLOSE + LAST)).await;
+        let left = grace.saturating_sub(CLOSE + LAST);
+        let end = Instant::now() + left;
+        settle(&line, left.saturating_sub(PASS_ON)).await;
+        pass_on(&line, end).await;
         source.stop(LAST);
         let closed = tokio::task::spawn_blocking(move || source.join()).await;
         line.dispatcher.close();
@@ -94,6 +103,16 @@ impl Running {
             Ok(Ok(Closed::Clean)) => Ok(()),
             Ok(Ok(Closed::Abandoned)) => Err(RunError::Abandoned),
             Ok(Err(_)) | Err(_) => Err(RunError::SourceEnded),
+        }
+    }
+}
+
+/// Lets the sinks pass on what they hold back for others. What does not get through stays marked,
+/// for the next process.
+async fn pass_on(line: &Line, deadline: Instant) {
+    for (name, sink) in &line.sinks {
+        if let Err(error) = sink.flush(deadline).await {
+            tracing::warn!(%name, %error, "the last flush is left to the next process");
         }
     }
 }

@@ -183,7 +183,8 @@ fn keep(entry: Entry<'_>, change: &Change, wanted: Ordering) -> Result<(), Chang
     Ok(())
 }
 
-fn compare(left: &Value, right: &Value) -> Option<Ordering> {
+/// The order of two numbers or two strings.
+pub(crate) fn compare(left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
         (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
         (Value::Number(left), Value::Number(right)) => match (left.as_i128(), right.as_i128()) {

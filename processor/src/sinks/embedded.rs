@@ -20,7 +20,6 @@ mod counts;
 mod facts;
 mod group;
 mod schema;
-mod weight;
 mod writer;
 
 use std::{
@@ -38,12 +37,11 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::facts::EmbeddedHealth;
 use self::{
     facts::Facts,
-    weight::weight,
     writer::{File, Job, Limits, Sizes, Writer},
 };
 use crate::{
     elastic::{Above, Elastic},
-    sinks::{Action, Effect, Reply, Sink, SinkError},
+    sinks::{Action, Effect, Reply, Sink, SinkError, weight::weight},
 };
 
 /// Sizes of an embedded sink; from the plan.

@@ -23,7 +23,10 @@ use self::{
     breaker::{Breaker, BreakerPolicy, State, Ticket},
     latency::Latency,
 };
-use crate::sinks::{Effect, Reply, Sink, SinkError};
+use crate::sinks::{
+    Effect, Reply, Sink, SinkError,
+    flush_target::{Counters, FlushTarget, Place, Row, Written},
+};
 
 /// Limits around one sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,11 @@ pub struct GuardSettings {
 /// A sink behind its guard.
 pub struct Guarded<S> {
     sink: S,
+    guard: Guard,
+}
+
+/// Stands in front of the operations of one external system.
+pub struct Guard {
     settings: GuardSettings,
     slots: Semaphore,
     random: fn() -> u64,
@@ -83,9 +91,42 @@ impl<S: Sink> Guarded<S> {
 
     /// As [`Guarded::new`], with the source of jitter given; uniform over all of `u64`.
     pub fn with_random(sink: S, settings: GuardSettings, random: fn() -> u64) -> Self {
-        let breaker = Breaker::new(settings.breaker, now());
         Self {
             sink,
+            guard: Guard::with_random(settings, random),
+        }
+    }
+
+    /// Until when a key that needs this sink should stay parked; `None` when it may try now.
+    pub fn retry_at(&self, now: Instant) -> Option<Instant> {
+        self.guard.retry_at(now)
+    }
+
+    /// The sink itself, for facts of its own.
+    pub fn sink(&self) -> &S {
+        &self.sink
+    }
+
+    /// State for `/status`. What the sink has to say goes before its last failure.
+    pub fn health(&self, now: Instant) -> GuardHealth {
+        let health = self.guard.health(now);
+        GuardHealth {
+            last_error: self.sink.trouble().or(health.last_error),
+            ..health
+        }
+    }
+}
+
+impl Guard {
+    /// A guard with a closed breaker.
+    #[must_use]
+    pub fn new(settings: GuardSettings) -> Self {
+        Self::with_random(settings, jitter)
+    }
+
+    fn with_random(settings: GuardSettings, random: fn() -> u64) -> Self {
+        let breaker = Breaker::new(settings.breaker, now());
+        Self {
             settings,
             slots: Semaphore::new(settings.concurrency.max(1) as usize),
             random,
@@ -98,14 +139,9 @@ impl<S: Sink> Guarded<S> {
         }
     }
 
-    /// Until when a key that needs this sink should stay parked; `None` when it may try now.
+    /// Until when a key that needs what is behind it should stay parked; `None` when it may try now.
     pub fn retry_at(&self, now: Instant) -> Option<Instant> {
         self.health.lock().breaker.retry_at(now)
-    }
-
-    /// The sink itself, for facts of its own.
-    pub fn sink(&self) -> &S {
-        &self.sink
     }
 
     /// State for `/status`.
@@ -127,7 +163,20 @@ impl<S: Sink> Guarded<S> {
         }
     }
 
-    async fn run(&self, effect: Effect, deadline: Instant) -> Result<Reply, SinkError> {
+    /// Runs an operation when breaker and slots let it through, until the deadline at most; it is
+    /// told its deadline. Dropping the future gives the operation up.
+    ///
+    /// # Errors
+    /// Those of the operation; [`SinkError::Unavailable`] when it was not let through or did not
+    /// answer in time.
+    pub async fn run<T, F>(
+        &self,
+        deadline: Instant,
+        operation: impl FnOnce(Instant) -> F,
+    ) -> Result<T, SinkError>
+    where
+        F: Future<Output = Result<T, SinkError>>,
+    {
         let started = now();
         let deadline = deadline.min(started + self.settings.timeout);
         if let Some(retry_at) = self.retry_at(started) {
@@ -147,7 +196,7 @@ impl<S: Sink> Guarded<S> {
             admitted,
             deadline,
         };
-        let outcome = tokio::time::timeout_at(deadline.into(), self.sink.submit(effect, deadline));
+        let outcome = tokio::time::timeout_at(deadline.into(), operation(deadline));
         let outcome = outcome
             .await
             .unwrap_or_else(|_| Err(unavailable("no answer in time")));
@@ -162,9 +211,58 @@ impl<S: Sink> Guarded<S> {
     }
 }
 
+/// A flush meets the same breaker as everything else.
+impl<S: Sink + FlushTarget> FlushTarget for Guarded<S> {
+    fn write<'a>(
+        &'a self,
+        rows: &'a [Row],
+        deadline: Instant,
+    ) -> BoxFuture<'a, Vec<Result<Written, SinkError>>> {
+        let write = move |deadline| async move { whole(self.sink.write(rows, deadline).await) };
+        Box::pin(async move {
+            let written = self.guard.run(deadline, write).await;
+            written.unwrap_or_else(|error| rows.iter().map(|_| Err(error.clone())).collect())
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        place: &'a Place,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Option<Counters>, SinkError>> {
+        let read = move |deadline| self.sink.read(place, deadline);
+        Box::pin(self.guard.run(deadline, read))
+    }
+}
+
+/// A batch of which no row met a sink that is up has failed as a whole.
+fn whole(
+    rows: Vec<Result<Written, SinkError>>,
+) -> Result<Vec<Result<Written, SinkError>>, SinkError> {
+    let down = |row: &Result<Written, SinkError>| matches!(row, Err(SinkError::Unavailable { .. }));
+    match rows.first() {
+        Some(Err(error)) if rows.iter().all(down) => Err(error.clone()),
+        _ => Ok(rows),
+    }
+}
+
 impl<S: Sink> Sink for Guarded<S> {
     fn submit(&self, effect: Effect, deadline: Instant) -> BoxFuture<'_, Result<Reply, SinkError>> {
-        Box::pin(self.run(effect, deadline))
+        let submit = move |deadline| self.sink.submit(effect, deadline);
+        Box::pin(self.guard.run(deadline, submit))
+    }
+
+    fn incarnation(&self) -> u64 {
+        self.sink.incarnation()
+    }
+
+    fn trouble(&self) -> Option<Arc<str>> {
+        self.sink.trouble()
+    }
+
+    /// Behind no breaker: it is not a record's, and its own deadline bounds it.
+    fn flush(&self, deadline: Instant) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.sink.flush(deadline)
     }
 
     fn resize(&self, sizes: &SinkPlan) {
@@ -173,21 +271,21 @@ impl<S: Sink> Sink for Guarded<S> {
 }
 
 /// An operation that has been let through; reports to the breaker also when it is dropped.
-struct Attempt<'g, S: Sink> {
-    guard: &'g Guarded<S>,
+struct Attempt<'g> {
+    guard: &'g Guard,
     ticket: Option<Ticket>,
     admitted: Instant,
     deadline: Instant,
 }
 
-impl<S: Sink> Attempt<'_, S> {
-    fn settle(mut self, outcome: &Result<Reply, SinkError>) {
+impl Attempt<'_> {
+    fn settle<T>(mut self, outcome: &Result<T, SinkError>) {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
         match outcome {
-            // A sink that refuses a record is up.
-            Ok(_) | Err(SinkError::Record { .. }) => {
+            // A sink that refuses a record, or waits for another one, is up.
+            Ok(_) | Err(SinkError::Record { .. } | SinkError::Elsewhere { .. }) => {
                 let now = self.finish();
                 self.guard.health.lock().breaker.succeeded(&ticket, now);
             }
@@ -211,7 +309,7 @@ impl<S: Sink> Attempt<'_, S> {
     }
 }
 
-impl<S: Sink> Drop for Attempt<'_, S> {
+impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket.take() else {
             return;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::guard::{GuardHealth, Guarded};
+use super::guard::{Guard, GuardHealth, Guarded};
 use crate::sinks::Sink;
 
 /// Wait behind a sink that has no breaker of its own, and least wait behind one whose breaker would
@@ -29,6 +29,16 @@ impl<S: Sink> Breaking for Guarded<S> {
 
     fn health(&self, now: Instant) -> GuardHealth {
         Guarded::health(self, now)
+    }
+}
+
+impl Breaking for Guard {
+    fn retry_at(&self, now: Instant) -> Option<Instant> {
+        Guard::retry_at(self, now)
+    }
+
+    fn health(&self, now: Instant) -> GuardHealth {
+        Guard::health(self, now)
     }
 }
 

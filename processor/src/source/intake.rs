@@ -1,12 +1,8 @@
 //! What the source asks of whoever takes its records: the seam to the dispatcher.
 //! Layer: core
 
+pub use crate::record::{Epoch, Watermark};
 use crate::record::{Parts, Position, TopicPartition};
-
-/// One assignment of one partition to this process. Never used twice in a process, so that what
-/// belongs to an earlier assignment can be told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Epoch(pub u64);
 
 /// A partition that the group has given to this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,17 +76,6 @@ pub enum HeldReason {
     PodFull,
     /// Only its partition's budget is used up: others may go on.
     PartitionFull,
-}
-
-/// The first offset of a partition that is not finished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watermark {
-    /// The partition.
-    pub partition: TopicPartition,
-    /// The assignment that it holds for.
-    pub epoch: Epoch,
-    /// What to commit.
-    pub offset: i64,
 }
 
 /// Whether a commit can wait for its tick.

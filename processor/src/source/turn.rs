@@ -28,7 +28,7 @@ use crate::record::TopicPartition;
 /// Longest wait for a record; events are served at least this often.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// Longest wait for budget, unless the waker comes first.
+/// Wait for budget; a stop ends it early.
 const HOLD: Duration = Duration::from_millis(5);
 
 /// Between two looks at what changes slowly.

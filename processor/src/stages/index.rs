@@ -46,7 +46,10 @@ impl Index {
     }
 
     async fn store(&self, event: &Event, action: Action, deadline: Instant) -> StageResult {
-        match self.target.submit(event, action, deadline).await? {
+        // A replayed dead letter is the record that it was, not a duplicate of it.
+        let identity = event.identity().into_owned();
+        let reply = self.target.submit_as(identity, action, deadline);
+        match reply.await? {
             Reply::Applied | Reply::Redelivered => Ok(Verdict::Continue),
             Reply::Duplicate => Ok(Verdict::Finish(Finish::Duplicate)),
             other => Err(self.target.unexpected(&other)),

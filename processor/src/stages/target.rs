@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     event::Event,
-    sinks::{Action, Effect, Reply, Sink},
+    sinks::{Action, Effect, Provenance, Reply, Sink},
     stage::StageError,
 };
 
@@ -24,7 +24,18 @@ impl Target {
         action: Action,
         deadline: Instant,
     ) -> Result<Reply, StageError> {
-        let (stage, provenance) = (Arc::clone(&self.stage), event.provenance().clone());
+        self.submit_as(event.provenance().clone(), action, deadline)
+            .await
+    }
+
+    /// The same with another provenance than the record's own.
+    pub(super) async fn submit_as(
+        &self,
+        provenance: Provenance,
+        action: Action,
+        deadline: Instant,
+    ) -> Result<Reply, StageError> {
+        let stage = Arc::clone(&self.stage);
         self.sink
             .submit(
                 Effect {

@@ -1,7 +1,11 @@
-//! `unique`: adds a member to the set of its time window.
+//! `unique`: adds a member to the set of its time window, unless it was lately seen there.
 //! Layer: shell
 
-use std::time::Instant;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Instant,
+};
 
 use penstock_crds::{
     civil::{Civil, iso_week},
@@ -11,9 +15,15 @@ use penstock_crds::{
 use super::{operand::Operand, target::Target};
 use crate::{
     event::Event,
-    sinks::{Action, Reply},
+    fingerprints::{Fingerprint, Fingerprints},
+    sinks::{Action, Reply, Retention},
     stage::{Needs, Stage, StageError, StageResult, Step, Verdict},
 };
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// How long a set outlives its window and its last touch: what a backlog may be late.
+const MARGIN_MS: i64 = 24 * HOUR_MS;
 
 /// The stage.
 pub(super) struct Unique {
@@ -22,49 +32,122 @@ pub(super) struct Unique {
     member: Operand,
     window: Window,
     needs: Needs,
+    seen: Option<Seen>,
+}
+
+/// Members that need not be asked of the sink again.
+struct Seen {
+    table: Arc<Fingerprints>,
+    /// Keys drawn for this process, so that nobody can choose members that collide.
+    hasher: RandomState,
+}
+
+impl Seen {
+    /// A sink that lost its data is another incarnation, whose members are not known yet.
+    fn fingerprint(&self, incarnation: u64, set: &str, member: &[u8]) -> Fingerprint {
+        Fingerprint::new(self.hasher.hash_one((incarnation, set, member)))
+    }
+}
+
+/// A set and a member of it.
+struct Membership {
+    set: String,
+    member: Vec<u8>,
 }
 
 impl Unique {
-    pub(super) fn new(target: Target, body: &UniqueStage, needs: Needs) -> Self {
+    pub(super) fn new(
+        target: Target,
+        body: &UniqueStage,
+        needs: Needs,
+        seen: Option<Arc<Fingerprints>>,
+    ) -> Self {
         let set = Operand::new("set", &body.set);
         let member = Operand::new("member", &body.member);
+        let seen = seen.map(|table| Seen {
+            table,
+            hasher: RandomState::new(),
+        });
         Self {
             target,
             set,
             member,
             window: body.window,
             needs,
+            seen,
         }
     }
 
-    fn action(&self, event: &Event) -> Result<Action, StageError> {
+    fn membership(&self, event: &Event) -> Result<Membership, StageError> {
         let set = self.set.id(event)?;
         let member = self.member.member(event)?;
         let window = window_name(self.window, event.record().timestamp_ms());
-        Ok(Action::Unique {
+        Ok(Membership {
             set: format!("{set}:{window}"),
             member,
         })
     }
 
-    async fn add(&self, event: &Event, action: Action, deadline: Instant) -> StageResult {
+    /// Asks the sink, and remembers the member only once it answered.
+    async fn add(
+        &self,
+        event: &Event,
+        Membership { set, member }: Membership,
+        fingerprint: Option<Fingerprint>,
+        deadline: Instant,
+    ) -> StageResult {
+        let action = Action::Unique {
+            set,
+            member,
+            retention: retention(self.window, event.record().timestamp_ms()),
+        };
         match self.target.submit(event, action, deadline).await? {
-            Reply::Member { .. } | Reply::Applied | Reply::Redelivered => Ok(Verdict::Continue),
-            other => Err(self.target.unexpected(&other)),
+            Reply::Member { .. } | Reply::Applied | Reply::Redelivered => {}
+            other => return Err(self.target.unexpected(&other)),
         }
+        if let (Some(seen), Some(fingerprint)) = (&self.seen, fingerprint) {
+            seen.table.insert(fingerprint);
+        }
+        Ok(Verdict::Continue)
     }
 }
 
 impl Stage for Unique {
     fn run<'a>(&'a self, event: &'a mut Event, deadline: Instant) -> Step<'a> {
-        match self.action(event) {
-            Ok(action) => Step::pending(self.add(event, action, deadline)),
-            Err(error) => Step::Ready(Err(error)),
+        let membership = match self.membership(event) {
+            Ok(membership) => membership,
+            Err(error) => return Step::Ready(Err(error)),
+        };
+        // Taken before the sink is asked: what is lost in between makes the entry void.
+        let incarnation = self.target.sink.incarnation();
+        let Membership { set, member } = &membership;
+        let seen = self.seen.as_ref();
+        let fingerprint = seen.map(|seen| seen.fingerprint(incarnation, set, member));
+        let known = seen
+            .zip(fingerprint)
+            .is_some_and(|(seen, fingerprint)| seen.table.contains(fingerprint));
+        if known {
+            return Step::next();
         }
+        Step::pending(self.add(event, membership, fingerprint, deadline))
     }
 
     fn needs(&self) -> Needs {
         self.needs
+    }
+}
+
+/// How long the set of a record's window is needed.
+fn retention(window: Window, timestamp_ms: i64) -> Retention {
+    let longest_ms = match window {
+        Window::Hour => HOUR_MS,
+        Window::Day => 24 * HOUR_MS,
+        Window::Week => 7 * 24 * HOUR_MS,
+        Window::Month => 31 * 24 * HOUR_MS,
+    };
+    Retention {
+        until_ms: timestamp_ms.max(0).saturating_add(longest_ms),
+        margin_ms: MARGIN_MS,
     }
 }
 

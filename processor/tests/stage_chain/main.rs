@@ -3,7 +3,10 @@
 
 mod custom;
 mod effects;
+mod http;
 mod messages;
 mod ports;
 mod repeats;
+mod replays;
+mod uniques;
 mod waiting;

@@ -72,7 +72,7 @@ impl World {
             } => self.create(effect, (index.clone(), id.clone()), document),
             Action::Upsert { .. } => self.upsert(effect),
             Action::Count { .. } => self.count(effect),
-            Action::Unique { set, member } => {
+            Action::Unique { set, member, .. } => {
                 let offset = effect.provenance.position.offset;
                 let member = (set.clone(), member.clone());
                 let by = *self.members.entry(member).or_insert(offset);
@@ -260,7 +260,7 @@ fn describe(effect: &Effect) -> String {
         } => {
             format!("{stage}: count {collection}/{id} {amounts:?}")
         }
-        Action::Unique { set, member } => {
+        Action::Unique { set, member, .. } => {
             format!("{stage}: unique {set} {}", show(Some(member)))
         }
     }
@@ -318,6 +318,7 @@ pub(crate) fn chain(pipeline: &ValidatedPipeline, fake: &Fake, registry: Registr
         sinks,
         publisher: Some(Arc::new(fake.clone())),
         registry,
+        ..Ports::default()
     };
     Chain::build(pipeline, &ports, ACTIVE).expect("all ports are connected")
 }

@@ -11,7 +11,7 @@ use crate::{
     validate::security,
 };
 
-pub(super) fn elasticsearch(
+pub(super) fn from_elasticsearch(
     path: &str,
     written: &ElasticsearchSpec,
     faults: &mut Collector,
@@ -34,7 +34,7 @@ pub(super) fn elasticsearch(
     }))
 }
 
-pub(super) fn mongodb(
+pub(super) fn from_mongodb(
     path: &str,
     written: &MongodbSpec,
     faults: &mut Collector,
@@ -65,7 +65,11 @@ pub(super) fn mongodb(
     }))
 }
 
-pub(super) fn redis(path: &str, written: &RedisSpec, faults: &mut Collector) -> Option<SinkBody> {
+pub(super) fn from_redis(
+    path: &str,
+    written: &RedisSpec,
+    faults: &mut Collector,
+) -> Option<SinkBody> {
     let secret = security::secret(path, written.secret_ref.as_ref(), faults);
     let tls = security::sink_tls(path, written.tls.as_ref(), faults);
     let address = faults.keep(format!("{path}.address"), Address::parse(&written.address));
@@ -77,7 +81,7 @@ pub(super) fn redis(path: &str, written: &RedisSpec, faults: &mut Collector) -> 
     }))
 }
 
-pub(super) fn embedded(
+pub(super) fn from_embedded(
     path: &str,
     written: &EmbeddedSpec,
     faults: &mut Collector,

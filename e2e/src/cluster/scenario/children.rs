@@ -29,11 +29,11 @@ pub(super) fn foreign(world: &mut World<'_>) -> Result<Notes, CheckError> {
     let stalled = world.await_holds(&manifest, "Stalled", SETTLE)?;
     let said = view::condition(&stalled, "Stalled");
     let named = |c: &view::Condition| c.reason == "NameConflict" && c.message.contains(&name);
-    hold(said.as_ref().is_some_and(named), || {
+    hold!(said.as_ref().is_some_and(named), || {
         view::conditions(&stalled)
     })?;
     let after = world.object(&object)?;
-    hold(before == after, || {
+    hold!(before == after, || {
         format!("the foreign ConfigMap was changed: {after}")
     })?;
     world.kubectl.delete(&object)?;
@@ -57,11 +57,11 @@ pub(super) fn shared_group(world: &mut World<'_>) -> Result<Notes, CheckError> {
     let named = |c: &view::Condition| {
         c.reason == "ConsumerGroupConflict" && c.message.contains(older.name())
     };
-    hold(said.as_ref().is_some_and(named), || {
+    hold!(said.as_ref().is_some_and(named), || {
         view::conditions(&object)
     })?;
     let pods = world.pods(&younger)?.len();
-    hold(pods == 0, || {
+    hold!(pods == 0, || {
         format!("the younger pipeline has {pods} pods")
     })?;
     world.kubectl.delete(&older.object())?;

@@ -34,12 +34,12 @@ pub(super) fn oom_killed(world: &mut World<'_>) -> Result<Notes, CheckError> {
         })?;
         let memory = view::condition(&object, "MemoryFits");
         let told = |c: &view::Condition| c.status == "False" && c.reason == "OOMKilled";
-        hold(memory.as_ref().is_some_and(told), || {
+        hold!(memory.as_ref().is_some_and(told), || {
             view::conditions(&object)
         })?;
         Ok((victim, memory.map(|c| c.message).unwrap_or_default()))
     })?;
-    hold(said.contains(&victim), || {
+    hold!(said.contains(&victim), || {
         format!("the condition does not name the pod: {said}")
     })?;
     let records = world.judge(Repeats::Rebalances)?;

@@ -59,15 +59,24 @@ pub(super) fn many(world: &mut World<'_>) -> Result<Notes, CheckError> {
     let before = rights::writes(world.site.ground)?;
     wait::pass(idle)?;
     let written = rights::writes(world.site.ground)?.difference(&before);
-    hold(written.is_empty(), || {
+    hold!(written.is_empty(), || {
         format!("idle, and written: {}", written.join("; "))
     })?;
     let memory = operator_memory(world)?;
-    hold(memory <= MEMORY, || {
+    hold!(memory <= MEMORY, || {
         format!("the operator holds {} MiB, goal 40", memory >> 20)
     })?;
-    let told = told.unwrap_or(ready);
-    Ok(vec![
+    Ok(notes(count, (told.unwrap_or(ready), ready), (idle, memory)))
+}
+
+/// What is told of `count` pipelines: when their statuses were written and all were ready, how long
+/// nothing was written then, and what the operator held.
+fn notes(
+    count: u32,
+    (told, ready): (Duration, Duration),
+    (idle, memory): (Duration, u64),
+) -> Notes {
+    vec![
         format!(
             "{count} pipelines: every status written after {:.1} s",
             told.as_secs_f64()
@@ -84,7 +93,7 @@ pub(super) fn many(world: &mut World<'_>) -> Result<Notes, CheckError> {
             "operator working set: {:.1} MiB (goal 40)",
             mebibytes(memory)
         ),
-    ])
+    ]
 }
 
 #[expect(clippy::float_arithmetic, reason = "a figure for a person")]
@@ -102,7 +111,7 @@ fn operator_memory(world: &World<'_>) -> Result<u64, CheckError> {
         let page = world.site.kubectl.run(&["get", "--raw", &path])?;
         largest = largest.max(working_set(&page, view::name(&pod)));
     }
-    hold(largest > 0, || {
+    hold!(largest > 0, || {
         format!("cadvisor on {} knows no operator", Ground::control_plane())
     })?;
     Ok(largest)

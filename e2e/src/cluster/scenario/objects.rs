@@ -46,7 +46,7 @@ pub(super) fn bad_objects(world: &mut World<'_>) -> Result<Notes, CheckError> {
             faults.push(format!("{}: {said:?}", bad.name));
         }
     }
-    hold(faults.is_empty(), || faults.join("\n    "))?;
+    hold!(faults.is_empty(), || faults.join("\n    "))?;
     Ok(vec![format!(
         "{} examples taken, {} bad objects refused",
         examples.len(),

@@ -24,7 +24,7 @@ pub(super) fn impossible_limit(world: &mut World<'_>) -> Result<Notes, CheckErro
     let impossible = world.manifest().with(LIMIT, "16Mi");
     let said = world.kubectl.refusal(&impossible.text())?;
     let said = said.ok_or_else(|| CheckError::broken("the API server took a limit of 16Mi"))?;
-    hold(said.contains("spec.resources.limits.memory"), || {
+    hold!(said.contains("spec.resources.limits.memory"), || {
         format!("the refusal does not name the field: {said}")
     })?;
     Ok(vec![format!(
@@ -101,7 +101,7 @@ fn no_secret_shows(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckEr
         places.push(("/metrics", world.kubectl.page(name, "/metrics")?));
     }
     let shown = places.iter().find(|(_, text)| text.contains(PASSWORD));
-    hold(shown.is_none(), || {
+    hold!(shown.is_none(), || {
         format!("the password stands in {}", shown.map_or("", |s| s.0))
     })
 }
@@ -122,20 +122,20 @@ fn last_good_runs_on(
         let object = world.await_holds(edit, "Stalled", SETTLE)?;
         let said = view::conditions(&object);
         let missing = words.iter().find(|word| !said.contains(*word));
-        hold(missing.is_none(), || {
+        hold!(missing.is_none(), || {
             format!("nothing said of {missing:?}: {said}")
         })?;
-        hold(!view::holds(&object, "Ready"), || {
+        hold!(!view::holds(&object, "Ready"), || {
             format!("Ready all the same: {said}")
         })?;
         let before = world.produced()?;
         world.await_produced(before + u64::from(FLOW) * 3, SETTLE)?;
-        hold(identities(world, good)? == pods, || {
+        hold!(identities(world, good)? == pods, || {
             "the old pods were replaced".to_owned()
         })?;
         world.apply(good)?;
         world.await_ready(good)?;
-        hold(identities(world, good)? == pods, || {
+        hold!(identities(world, good)? == pods, || {
             "pods were replaced by the way back".to_owned()
         })?;
         let stalled = view::condition(&object, "Stalled");
@@ -173,7 +173,7 @@ pub(super) fn denials(world: &mut World<'_>) -> Result<Notes, CheckError> {
     world.apply(&manifest)?;
     let object = world.await_holds(&manifest, "Stalled", SETTLE)?;
     let said = view::conditions(&object);
-    hold(said.contains("quota"), || {
+    hold!(said.contains("quota"), || {
         format!("nothing said of the quota: {said}")
     })?;
     world.kubectl.delete("resourcequota/small")?;
@@ -189,7 +189,7 @@ pub(super) fn denials(world: &mut World<'_>) -> Result<Notes, CheckError> {
     world.apply(&edit)?;
     let object = world.await_holds(&edit, "Stalled", SETTLE)?;
     let refused = view::conditions(&object);
-    hold(refused.contains("no-such-class"), || {
+    hold!(refused.contains("no-such-class"), || {
         format!("nothing said of the priority class: {refused}")
     })?;
     Ok(vec![said, refused])

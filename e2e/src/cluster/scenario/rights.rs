@@ -74,7 +74,7 @@ pub(super) fn rights(world: &mut World<'_>) -> Result<Notes, CheckError> {
     let granted = granted()?;
     let asked: BTreeSet<String> = calls(world.site.ground)?.0.into_keys().collect();
     let outside: Vec<_> = asked.difference(&granted).cloned().collect();
-    hold(outside.is_empty(), || {
+    hold!(outside.is_empty(), || {
         format!("asked without a right: {}", outside.join("; "))
     })?;
     let unused: Vec<_> = granted.difference(&asked).cloned().collect();

@@ -41,7 +41,7 @@ pub(super) fn memory(world: &mut World<'_>) -> Result<Notes, CheckError> {
     })?;
     follows(world, &larger)?;
     let records = world.judge(Repeats::Rebalances)?;
-    hold(took <= PER_POD * 2, || {
+    hold!(took <= PER_POD * 2, || {
         format!(
             "the rollout took {:.1} s, goal 40 s per pod",
             took.as_secs_f64()
@@ -64,10 +64,10 @@ fn roll(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
         let pods = world.pods(manifest)?;
         let ready = pods.iter().filter(|pod| view::is_ready(pod)).count();
         let staying = pods.iter().filter(|pod| !view::is_leaving(pod)).count();
-        hold(ready >= 1, || {
+        hold!(ready >= 1, || {
             "no pod was ready during the rollout".to_owned()
         })?;
-        hold(staying <= 2, || {
+        hold!(staying <= 2, || {
             format!("{staying} pods at once, 2 were asked for")
         })?;
         let object = world.pipeline(manifest)?;
@@ -90,18 +90,18 @@ fn follows(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
     let object = world.pipeline(manifest)?;
     let budget = view::count(&object, "/status/derived/dispatcherBytes");
     let pods = world.pods(manifest)?;
-    hold(pods.len() == 2, || format!("{} pods, not 2", pods.len()))?;
+    hold!(pods.len() == 2, || format!("{} pods, not 2", pods.len()))?;
     for pod in &pods {
         let name = view::name(pod);
         for kind in ["limits", "requests"] {
             let path = format!("/spec/containers/0/resources/{kind}/memory");
             let memory = view::text(pod, &path);
-            hold(memory == LARGER, || {
+            hold!(memory == LARGER, || {
                 format!("{name}: {kind} {memory}, not {LARGER}")
             })?;
         }
         let own = view::count(&world.page(name)?, "/plan/dispatcherBytes");
-        hold(own == budget && own > 0, || {
+        hold!(own == budget && own > 0, || {
             format!("{name} plans {own} bytes for records, the status says {budget}")
         })?;
     }
@@ -170,7 +170,7 @@ pub(super) fn operator_down(world: &mut World<'_>) -> Result<Notes, CheckError> 
         world.await_produced(before + u64::from(FLOW) * 5, SETTLE)?;
         let pods = world.pods(&larger)?;
         let ready = pods.iter().filter(|pod| view::is_ready(pod)).count();
-        hold(ready == 2, || {
+        hold!(ready == 2, || {
             format!("{ready} of 2 pods are ready without an operator")
         })?;
         drop(down);

@@ -51,7 +51,7 @@ pub(super) fn smoke(world: &mut World<'_>) -> Result<Notes, CheckError> {
     user_sees(world, &manifest)?;
     second_apply(world, &manifest)?;
     let rate = f64::from(records);
-    hold(first <= FIRST_RECORD, || {
+    hold!(first <= FIRST_RECORD, || {
         format!("first record after {:.1} s, goal 15 s", first.as_secs_f64())
     })?;
     Ok(vec![
@@ -67,21 +67,21 @@ pub(super) fn smoke(world: &mut World<'_>) -> Result<Notes, CheckError> {
 /// Conditions, counts and the plan are there, and of this generation.
 fn status_tells(object: &Value) -> Result<(), CheckError> {
     for kind in ["Ready", "SourceReady", "SinksReady", "MemoryFits"] {
-        hold(view::holds(object, kind), || {
+        hold!(view::holds(object, kind), || {
             format!("{kind} is not True: {}", view::conditions(object))
         })?;
     }
     for kind in ["Reconciling", "Stalled"] {
-        hold(view::condition(object, kind).is_none(), || {
+        hold!(view::condition(object, kind).is_none(), || {
             format!("{kind} is there: {}", view::conditions(object))
         })?;
     }
     let generation = view::count(object, "/metadata/generation");
-    hold(generation == 1, || {
+    hold!(generation == 1, || {
         format!("generation is {generation}, not 1")
     })?;
     let ready = view::count(object, "/status/readyReplicas");
-    hold(ready == 2, || {
+    hold!(ready == 2, || {
         format!("status.readyReplicas is {ready}, not 2")
     })
 }
@@ -122,7 +122,7 @@ fn owned_fields(
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
     let differing = expected.lines().zip(found.lines()).find(|(a, b)| a != b);
-    hold(expected == found, || {
+    hold!(expected == found, || {
         format!(
             "owned fields differ from {} (PENSTOCK_REWRITE=1 writes it), first: {differing:?}",
             path.display()
@@ -175,18 +175,18 @@ fn user_sees(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
     let table = world.kubectl.run(&["get", "evp", manifest.name()])?;
     let head = table.lines().next().unwrap_or_default().to_owned();
     for column in ["NAME", "READY", "STATE", "MEMORY", "AGE"] {
-        hold(head.contains(column), || {
+        hold!(head.contains(column), || {
             format!("no column {column}: {head}")
         })?;
     }
     let explained = world
         .kubectl
         .run(&["explain", "eventpipeline.spec.source"])?;
-    hold(explained.contains("bootstrapServers"), || {
+    hold!(explained.contains("bootstrapServers"), || {
         format!("kubectl explain says nothing: {explained}")
     })?;
     let described = world.kubectl.run(&["describe", "evp", manifest.name()])?;
-    hold(described.contains("Events:"), || {
+    hold!(described.contains("Events:"), || {
         "kubectl describe has no events".to_owned()
     })
 }
@@ -207,11 +207,11 @@ fn second_apply(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError
         .filter(|(name, version)| after.get(*name) != Some(version))
         .map(|(name, _)| name.as_str())
         .collect();
-    hold(changed.is_empty(), || {
+    hold!(changed.is_empty(), || {
         format!("written again: {}", changed.join(", "))
     })?;
     let generation = view::count(&world.pipeline(manifest)?, "/metadata/generation");
-    hold(generation == 1, || {
+    hold!(generation == 1, || {
         format!("generation is {generation} after a second apply")
     })
 }

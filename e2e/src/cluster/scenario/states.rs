@@ -42,14 +42,14 @@ fn pause(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
     state(world, manifest, "Paused")?;
     let object = world.await_holds(manifest, "Drained", SETTLE)?;
     let said = view::condition(&object, "Drained");
-    hold(said.is_some_and(|c| c.reason == "Paused"), || {
+    hold!(said.is_some_and(|c| c.reason == "Paused"), || {
         view::conditions(&object)
     })?;
     let before = world.produced()?;
     // The stream goes on meanwhile: what is not admitted must not come out.
     wait::pass(WATCHED)?;
     let after = world.produced()?;
-    hold(before == after, || {
+    hold!(before == after, || {
         format!("{} records came out while paused", after - before)
     })?;
     let mut held = 0;
@@ -57,7 +57,7 @@ fn pause(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
         let page = world.page(view::name(&pod))?;
         held += page["partitions"].as_array().map_or(0, Vec::len);
     }
-    hold(held == 12, || {
+    hold!(held == 12, || {
         format!("{held} of 12 partitions are held while paused")
     })
 }
@@ -75,15 +75,15 @@ fn drain(world: &World<'_>, manifest: &Manifest) -> Result<String, CheckError> {
     state(world, manifest, "Drained")?;
     let object = world.await_holds(manifest, "Drained", SETTLE)?;
     let drain = &object["status"]["drain"];
-    hold(drain["outcome"] == "Complete", || {
+    hold!(drain["outcome"] == "Complete", || {
         format!("status.drain is {drain}")
     })?;
     let pods = drain["pods"].as_array().map_or(0, Vec::len);
-    hold(pods == 2, || {
+    hold!(pods == 2, || {
         format!("evidence of {pods} of 2 pods: {drain}")
     })?;
     let (out, committed) = (world.produced()?, world.committed()?);
-    hold(out == committed, || {
+    hold!(out == committed, || {
         format!("{out} records are out and {committed} committed after the drain")
     })?;
     world.until("no pods", SETTLE, || {

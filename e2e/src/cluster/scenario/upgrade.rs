@@ -41,7 +41,7 @@ pub(super) fn upgrade(world: &mut World<'_>) -> Result<Notes, CheckError> {
         .unwrap_or_default();
     let after = world.await_ready(&manifest)?;
     let generation = |object: &Value| view::count(object, "/metadata/generation");
-    hold(generation(&before) == generation(&after), || {
+    hold!(generation(&before) == generation(&after), || {
         "the upgrade changed a stored object".to_owned()
     })?;
     let group = format!("{}-earlier", world.names.group);

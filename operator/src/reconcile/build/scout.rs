@@ -1,6 +1,7 @@
-//! The pod that tries a connection: the processor's image in checking mode, its settings in an
-//! annotation of its own, so that it is one write and leaves nothing behind.
+//! The pod that tries a connection: the processor's image in checking mode.
 //! Layer: core
+//!
+//! Its settings are in an annotation of its own, so that it is one write and leaves nothing behind.
 
 use std::collections::BTreeMap;
 

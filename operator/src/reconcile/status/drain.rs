@@ -1,6 +1,7 @@
-//! How far a drain is: complete when each pod says that it has finished and committed, and only
-//! then is the fleet sent home. The evidence is written before that, so that it cannot be lost.
+//! How far a drain is: complete when each pod says that it has finished and committed.
 //! Layer: core
+//!
+//! Only then is the fleet sent home. The evidence is written before that, so that it cannot be lost.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

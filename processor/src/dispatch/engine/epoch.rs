@@ -86,8 +86,8 @@ impl<T> Engine<T> {
         let Self {
             lanes, nodes, held, ..
         } = self;
-        for lane in lanes {
-            lane.retain_running(nodes, |nodes, at| {
+        for (number, lane) in (0..).zip(lanes) {
+            lane.retain_running(nodes, number, |nodes, at| {
                 let node = &mut nodes[at];
                 (node.payload, node.place) = (None, Place::Free);
                 let released = Released::one(node.charge);

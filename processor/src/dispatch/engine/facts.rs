@@ -97,7 +97,7 @@ impl<T> Engine<T> {
     fn lane_facts(&self, lane: usize) -> LaneFacts {
         let lane = &self.lanes[lane];
         LaneFacts {
-            ready: lane.ready,
+            ready: super::narrow(lane.ready.len()),
             queued: lane.records - lane.running - lane.parked - lane.blocked,
             running: lane.running,
             parked: lane.parked,

@@ -4,10 +4,7 @@
 use std::{cmp::Reverse, mem};
 
 use super::{Blame, Engine, Released, State, Tick, Ticket};
-use crate::dispatch::{
-    invariants,
-    lane::{Phase, Place},
-};
+use crate::dispatch::{invariants, lane::Place};
 
 impl<T> Engine<T> {
     /// The record reached a terminal state: its charge goes, its offset may be committed.
@@ -35,22 +32,21 @@ impl<T> Engine<T> {
         let Some(at) = self.current(&ticket) else {
             return self.release_stale(&ticket);
         };
-        let key = self.lanes[usize::from(ticket.lane)].queues[self.nodes[at].queue].key;
         self.leave_lane(at);
         if self.state == State::Draining {
             return self.free(at);
         }
         let node = &mut self.nodes[at];
-        (node.payload, node.place, node.lane) = (Some(payload), Place::Waiting, lane);
+        (node.payload, node.place, node.lane) = (Some(payload), Place::Behind, lane);
         node.attempts = 0;
         let bound = self.limits.records as usize;
-        self.lanes[usize::from(lane)].append(&mut self.nodes, at, key, bound);
+        self.lanes[usize::from(lane)].append(&mut self.nodes, at, bound);
         Released::default()
     }
 
     /// The run failed: the record stays at the head of its key until `until`; other keys go on.
     pub fn park(&mut self, ticket: Ticket, payload: T, until: Tick, blame: Blame) -> Released {
-        let at = match self.put_back(&ticket, Some(payload), Phase::Parked) {
+        let at = match self.put_back(&ticket, Some(payload), Place::Parked) {
             Ok(at) => at,
             Err(released) => return released,
         };
@@ -64,14 +60,14 @@ impl<T> Engine<T> {
 
     /// The record can not be finished: its key waits until the epoch ends.
     pub fn block(&mut self, ticket: Ticket, payload: T) -> Released {
-        self.put_back(&ticket, Some(payload), Phase::Blocked)
+        self.put_back(&ticket, Some(payload), Place::Blocked)
             .err()
             .unwrap_or_default()
     }
 
     /// The record was not touched: it is the next of its key again.
     pub fn give_back(&mut self, ticket: Ticket, payload: T) -> Released {
-        self.put_back(&ticket, Some(payload), Phase::Ready)
+        self.put_back(&ticket, Some(payload), Place::Ready)
             .err()
             .unwrap_or_default()
     }
@@ -79,7 +75,7 @@ impl<T> Engine<T> {
     /// The worker is gone, and the payload with it. The memory is released; the key is blocked and
     /// its offset stays uncommitted, so the next epoch repeats the record.
     pub fn abandon(&mut self, ticket: Ticket) -> Released {
-        let at = match self.put_back(&ticket, None, Phase::Blocked) {
+        let at = match self.put_back(&ticket, None, Place::Blocked) {
             Ok(at) => at,
             Err(released) => return released,
         };
@@ -113,8 +109,8 @@ impl<T> Engine<T> {
     }
 
     fn leave_lane(&mut self, at: u32) {
-        let node = &self.nodes[at];
-        self.lanes[usize::from(node.lane)].pop(&self.nodes, node.queue);
+        let lane = usize::from(self.nodes[at].lane);
+        self.lanes[lane].pop(&mut self.nodes, at);
     }
 
     /// Ends a run whose record stays at the head of its key; `Err` when it was dropped instead.
@@ -122,7 +118,7 @@ impl<T> Engine<T> {
         &mut self,
         ticket: &Ticket,
         payload: Option<T>,
-        phase: Phase,
+        place: Place,
     ) -> Result<u32, Released> {
         let Some(at) = self.current(ticket) else {
             return Err(self.release_stale(ticket));
@@ -131,9 +127,8 @@ impl<T> Engine<T> {
             self.leave_lane(at);
             return Err(self.free(at));
         }
-        let node = &mut self.nodes[at];
-        (node.payload, node.place) = (payload, Place::Waiting);
-        self.lanes[usize::from(ticket.lane)].stay(node.queue, phase);
+        self.nodes[at].payload = payload;
+        self.lanes[usize::from(ticket.lane)].stay(&mut self.nodes, at, place);
         Ok(at)
     }
 

@@ -57,6 +57,7 @@ impl<T> Shared<T> {
         engine: &mut Engine<T>,
         batch: &mut VecDeque<Admission<T>>,
     ) -> Admitted {
+        engine.foresee(batch.iter().map(|record| record.key));
         let share = self.share();
         let mut pod = self.pod.lock();
         let mut records = 0;

@@ -2,12 +2,9 @@
 //! Layer: core
 
 use super::ready::PoolId;
-use crate::{
-    dispatch::{
-        engine::{Epoch, Full, Limits},
-        key::Key,
-    },
-    record::TopicPartition,
+use crate::dispatch::{
+    engine::{Full, Limits},
+    key::Key,
 };
 
 /// Which pool of workers serves which lane; lane 0 holds the inline stages.
@@ -103,17 +100,6 @@ pub enum Gate {
     Memory = 2,
     /// The process is ending.
     Shutdown = 4,
-}
-
-/// A position that may be committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watermark {
-    /// Of which partition.
-    pub partition: TopicPartition,
-    /// In which epoch.
-    pub epoch: Epoch,
-    /// Next offset to read.
-    pub position: i64,
 }
 
 /// What a partition uses of its budgets.

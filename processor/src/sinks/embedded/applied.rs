@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::{
         record::{Position, TopicId, TopicPartition},
-        sinks::Action,
+        sinks::{Action, Retention},
     };
 
     fn effect(stage: &str, partition: i32, generation: u64, offset: i64) -> Effect {
@@ -133,6 +133,10 @@ mod tests {
         let action = Action::Unique {
             set: String::new(),
             member: Vec::new(),
+            retention: Retention {
+                until_ms: 0,
+                margin_ms: 0,
+            },
         };
         Effect {
             stage: Arc::from(stage),

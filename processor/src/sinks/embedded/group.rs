@@ -133,7 +133,7 @@ impl<'c> Group<'c> {
                     .add(&self.transaction, effect, target, amounts)?;
                 (applied(freshness), freshness)
             }
-            Action::Unique { set, member } => self.unique(effect, set, member)?,
+            Action::Unique { set, member, .. } => self.unique(effect, set, member)?,
         };
         if freshness == Freshness::Redelivered {
             *self.redelivered.entry_ref(&effect.stage).or_insert(0) += 1;

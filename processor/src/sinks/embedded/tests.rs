@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     record::{Position, TopicId, TopicPartition},
-    sinks::{Action, Change, Effect, Guard, Operator, Provenance, Reply, UpsertReply},
+    sinks::{Action, Change, Effect, Guard, Operator, Provenance, Reply, Retention, UpsertReply},
 };
 use std::sync::Arc;
 
@@ -82,6 +82,10 @@ fn unique(set: &str, member: &str) -> Action {
     Action::Unique {
         set: set.to_owned(),
         member: member.as_bytes().to_vec(),
+        retention: Retention {
+            until_ms: 0,
+            margin_ms: 0,
+        },
     }
 }
 

@@ -18,9 +18,8 @@ use super::{
     facts::Facts,
     group::{Fault, Group},
     schema,
-    weight::reply_weight,
 };
-use crate::sinks::{Effect, Reply, SinkError};
+use crate::sinks::{Effect, Reply, SinkError, weight::reply_weight};
 
 /// The open file: the connection that writes, and the copying of its log.
 pub(super) struct File {

@@ -42,7 +42,7 @@ impl Judgement<'_> {
             );
             return Word::new(Status::True, "ConsumerGroupConflict", message);
         }
-        let known = fleet.facts.partitions().unwrap_or_default();
+        let known = fleet.facts.partitions.unwrap_or_default();
         let held = observed.reading.partitions();
         if held > known && known > 0 {
             let message = format!(

@@ -1,4 +1,4 @@
-//! Bytes that an effect holds while it waits for its group.
+//! Bytes that an effect holds while it waits for its group, whatever the sink.
 //! Layer: core
 
 use serde_json::Value;
@@ -12,7 +12,7 @@ const FIXED: usize = 512;
 const SLOT: usize = 64;
 
 /// Estimated heap bytes of an effect: text lengths plus a fixed charge per part.
-pub(super) fn weight(effect: &Effect) -> usize {
+pub(crate) fn weight(effect: &Effect) -> usize {
     FIXED
         + match &effect.action {
             Action::Create {
@@ -28,12 +28,12 @@ pub(super) fn weight(effect: &Effect) -> usize {
                         .sum::<usize>()
             }
             Action::Count { id, amounts, .. } => id.len() + amounts.len() * SLOT,
-            Action::Unique { set, member } => set.len() + member.len(),
+            Action::Unique { set, member, .. } => set.len() + member.len(),
         }
 }
 
 /// Estimated heap bytes of a reply; only a document has any.
-pub(super) fn reply_weight(reply: &Reply) -> usize {
+pub(crate) fn reply_weight(reply: &Reply) -> usize {
     match reply {
         Reply::Document(body) => value_weight(body),
         Reply::Applied | Reply::Redelivered | Reply::Duplicate | Reply::Member { .. } => 0,
