@@ -128,7 +128,8 @@ pub struct Drain {
     pub started_at: String,
     /// Where it stands.
     pub outcome: DrainOutcome,
-    /// What pods said when they had finished; of more than 16, those of the first by name.
+    /// What pods said when they had finished, or at the deadline; of more than 16, those of the
+    /// first by name.
     #[schemars(length(max = 1000))]
     pub pods: Vec<DrainedPod>,
 }
@@ -141,6 +142,9 @@ pub enum DrainOutcome {
     Draining,
     /// Every pod finished and committed; the fleet is sent home.
     Complete,
+    /// The deadline passed before every pod had finished. The fleet is sent home all the same: what
+    /// is not committed is delivered again.
+    DeadlineExceeded,
 }
 
 /// The evidence of one pod.
@@ -154,7 +158,7 @@ pub struct DrainedPod {
     pub partitions: i32,
     /// Records finished since its start.
     pub finished_records: i64,
-    /// Records in flight: 0.
+    /// Records in flight: 0, unless the deadline passed.
     pub in_flight_records: i64,
 }
 

@@ -14,6 +14,11 @@ mod rendered;
 
 const NAMESPACE: &str = "penstock-system";
 const PLAIN: &str = "deploy/penstock.yaml";
+/// The definition, and the copy of it in its chart: helm reads nothing outside a chart.
+const DEFINITION: [&str; 2] = [
+    "crds/eventpipelines.yaml",
+    "charts/penstock-crds/files/eventpipelines.yaml",
+];
 const CHARTS: [&str; 2] = ["penstock-crds", "penstock"];
 /// Values of shapes other than the default; a line each on helm's command line.
 const SHAPES: [&[&str]; 4] = [
@@ -84,7 +89,11 @@ struct Helm(PathBuf);
 /// Lints, renders, refuses, compares.
 pub(crate) fn run(arguments: &ChartsArguments) -> Result<ExitCode, ChartsError> {
     let helm = Helm(helm()?);
-    let mut faults = Vec::new();
+    let what = match arguments.write {
+        true => Plain::Write,
+        false => Plain::Compare,
+    };
+    let mut faults: Vec<_> = definition(what)?.into_iter().collect();
     for chart in CHARTS {
         let lint = helm.ask(&["lint", "--strict", "--quiet"], chart, &[])?;
         faults.extend((!lint.agreed).then_some(lint.text));
@@ -101,10 +110,6 @@ pub(crate) fn run(arguments: &ChartsArguments) -> Result<ExitCode, ChartsError> 
         let named = !answer.agreed && answer.text.contains(word);
         faults.extend((!named).then(|| format!("--set {value} was not refused by name")));
     }
-    let what = match arguments.write {
-        true => Plain::Write,
-        false => Plain::Compare,
-    };
     faults.extend(plain(&helm, what)?);
     let mut text = io::stdout();
     for fault in &faults {
@@ -156,11 +161,33 @@ impl Helm {
     }
 }
 
-/// What is done with the plain manifests.
+/// What is done with files that follow from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plain {
     Compare,
     Write,
+}
+
+/// The chart's definition is the generated one.
+fn definition(what: Plain) -> Result<Option<String>, ChartsError> {
+    let [generated, copy] = DEFINITION.map(|path| (path, repository().join(path)));
+    let named = |path: &str| {
+        let path = path.to_owned();
+        |source| ChartsError::File { path, source }
+    };
+    let expected = fs::read_to_string(&generated.1).map_err(named(generated.0))?;
+    if what == Plain::Write {
+        fs::write(&copy.1, expected).map_err(named(copy.0))?;
+        return Ok(None);
+    }
+    let found = fs::read_to_string(&copy.1).map_err(named(copy.0))?;
+    let fault = || {
+        format!(
+            "{} is not {}: cargo e2e charts --write",
+            copy.0, generated.0
+        )
+    };
+    Ok((found != expected).then(fault))
 }
 
 /// The manifests for `kubectl apply -f`, which are what the charts give.

@@ -107,9 +107,9 @@ pub struct LastOom {
 pub struct Drain {
     /// When it was first seen.
     pub started_at: Time,
-    /// `Draining` or `Complete`.
+    /// Where it stands.
     pub outcome: DrainOutcome,
-    /// What each pod said when it had finished, by name.
+    /// What each pod said when it had finished, or at the deadline.
     #[serde(default)]
     pub pods: Vec<DrainedPod>,
 }
@@ -121,6 +121,9 @@ pub enum DrainOutcome {
     Draining,
     /// Every pod finished and committed; the fleet is sent home.
     Complete,
+    /// The deadline passed before every pod had finished. The fleet is sent home all the same: what
+    /// is not committed is delivered again.
+    DeadlineExceeded,
 }
 
 /// The evidence of one pod.
@@ -133,6 +136,6 @@ pub struct DrainedPod {
     pub partitions: i32,
     /// Records finished since its start.
     pub finished_records: i64,
-    /// Records in flight: 0.
+    /// Records in flight: 0, unless the deadline passed.
     pub in_flight_records: i64,
 }

@@ -123,7 +123,16 @@ impl Within {
 
     /// What the API server says against a manifest; `None` when it takes it. Nothing is stored.
     pub(crate) fn refusal(&self, manifest: &str) -> Result<Option<String>, KubectlError> {
-        let arguments = self.arguments(&["create", "--dry-run=server", "-f", "-"]);
+        self.said("create", manifest)
+    }
+
+    /// What the API server says against the change of an object that is stored.
+    pub(crate) fn change_refusal(&self, manifest: &str) -> Result<Option<String>, KubectlError> {
+        self.said("replace", manifest)
+    }
+
+    fn said(&self, verb: &str, manifest: &str) -> Result<Option<String>, KubectlError> {
+        let arguments = self.arguments(&[verb, "--dry-run=server", "-f", "-"]);
         match self.kubectl.feed(&arguments, manifest) {
             Ok(_) => Ok(None),
             Err(KubectlError::Failed { output, .. }) => Ok(Some(output)),

@@ -26,23 +26,33 @@ impl Manifest {
         Self(serde_saphyr::from_str(&text).expect("the template is YAML"))
     }
 
+    /// A manifest as it stands in a file.
+    pub(crate) fn of(object: Value) -> Self {
+        Self(object)
+    }
+
     /// The same with one field set; `path` is a JSON pointer whose parents that are missing become
-    /// objects.
+    /// objects. An index behind the end of a list appends, `null` removes a field.
     ///
     /// # Panics
     /// When the path leads through something that is no object or list.
     pub(crate) fn with(mut self, path: &str, value: impl Into<Value>) -> Self {
-        let mut place = &mut self.0;
-        for step in path.split('/').skip(1) {
-            place = match place {
-                Value::Array(items) => {
-                    let index: usize = step.parse().expect("an index of a list");
-                    &mut items[index]
-                }
-                other => &mut other[step],
-            };
+        let mut steps: Vec<_> = path
+            .split('/')
+            .skip(1)
+            .map(|s| s.replace("~1", "/"))
+            .collect();
+        let last = steps.pop().expect("a path has a step");
+        let place = steps.iter().fold(&mut self.0, |place, step| match place {
+            Value::Array(items) => &mut items[index(step)],
+            other => &mut other[step.as_str()],
+        });
+        match (place, value.into()) {
+            (Value::Array(items), value) if index(&last) >= items.len() => items.push(value),
+            (Value::Array(items), value) => items[index(&last)] = value,
+            (Value::Object(members), Value::Null) => drop(members.remove(&last)),
+            (other, value) => other[last.as_str()] = value,
         }
-        *place = value.into();
         self
     }
 
@@ -67,6 +77,10 @@ impl Manifest {
     }
 }
 
+fn index(step: &str) -> usize {
+    step.parse().expect("an index of a list")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,9 +92,15 @@ mod tests {
             .named("other")
             .with("/spec/resources/limits/memory", "512Mi")
             .with("/spec/source/topics/0/name", "elsewhere")
-            .with("/spec/source/auth/secretRef/name", "user");
+            .with("/spec/source/auth/secretRef/name", "user")
+            .with("/spec/stages/9", "more")
+            .with("/metadata/labels/a~1b", "c")
+            .with("/spec/ordering", Value::Null);
         let text = manifest.text();
         assert!(!text.contains("${"), "{text}");
+        assert_eq!(manifest.0["spec"]["stages"][1], "more");
+        assert_eq!(manifest.0["metadata"]["labels"]["a/b"], "c");
+        assert!(manifest.0["spec"].get("ordering").is_none());
         assert_eq!(manifest.object(), "eventpipeline/other");
         assert_eq!(manifest.0["spec"]["resources"]["limits"]["memory"], "512Mi");
         assert_eq!(

@@ -92,8 +92,12 @@ pub fn plan(
 ) -> Course {
     let hold = |obstacle, after| Course::Hold { obstacle, after };
     if let Some(obstacle) = occupied(observed) {
-        let soon = matches!(obstacle, Obstacle::Former { .. }).then_some(Duration::from_secs(2));
-        return hold(obstacle, soon);
+        // Objects of others are not watched, so nobody tells when they have gone.
+        let again = match obstacle {
+            Obstacle::Former { .. } => Duration::from_secs(2),
+            _ => Duration::from_secs(30),
+        };
+        return hold(obstacle, Some(again));
     }
     let valid = match verdict {
         Ok(valid) => valid,
@@ -144,10 +148,10 @@ fn uninitialised(valid: &Valid) -> Option<i32> {
     unset.then(|| scaling.min_replicas.unwrap_or(1))
 }
 
-/// A drained fleet keeps its pods until each has finished, then it has none.
+/// A drained fleet keeps its pods until each has finished or the deadline is over, then it has none.
 fn replicas(valid: &Valid, running: Option<i32>, drain: Option<&Drain>) -> i32 {
-    let complete = drain.is_some_and(|drain| drain.outcome == DrainOutcome::Complete);
-    match (valid.wishes.state, complete) {
+    let over = drain.is_some_and(|drain| drain.outcome != DrainOutcome::Draining);
+    match (valid.wishes.state, over) {
         (State::Drained, true) => 0,
         (State::Drained, false) => running.unwrap_or(0),
         _ => valid.wishes.replicas.unwrap_or(1),

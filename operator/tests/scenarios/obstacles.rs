@@ -1,6 +1,8 @@
 //! What must not change a running fleet, and what the object then says.
 //! Layer: test
 
+use std::time::Duration;
+
 use k8s_openapi::jiff::SignedDuration;
 use penstock_operator::observed::{Precedence, Rival};
 use serde_json::{Value, json};
@@ -230,7 +232,12 @@ async fn an_object_of_somebody_else_is_never_touched() {
         "{message}"
     );
     assert!(world.object("deployments", &key.2).is_none());
-    // it goes away
+    // it goes away, and nobody tells
+    let again = world.reconcile().await.expect("as set up");
+    assert!(
+        again.is_some_and(|after| after <= Duration::from_secs(60)),
+        "{again:?}"
+    );
     world.model().objects.remove(&key);
     world.settle().await;
     assert_eq!(world.condition("Ready").expect("as set up").0, "True");

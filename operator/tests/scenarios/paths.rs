@@ -176,12 +176,6 @@ async fn a_drain_waits_for_each_pod_and_keeps_the_evidence() {
         "nobody is sent home before it has finished"
     );
     assert_eq!(world.condition("Drained").expect("as set up").1, "Draining");
-    world.now += SignedDuration::from_secs(120);
-    world.settle().await;
-    assert_eq!(
-        world.condition("Drained").expect("as set up").1,
-        "DeadlineExceeded"
-    );
     world.reading = Some(reading("Drained"));
     world.settle().await;
     assert_eq!(world.pods().len(), 0);
@@ -198,6 +192,47 @@ async fn a_drain_waits_for_each_pod_and_keeps_the_evidence() {
     world.reading = None;
     world.settle().await;
     assert_eq!(world.pods().len(), 2);
+    assert_eq!(world.condition("Ready").expect("as set up").0, "True");
+    assert_eq!(world.pipeline()["status"]["drain"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_drain_ends_at_its_deadline_and_tells_what_was_left() {
+    let mut world = World::new();
+    world.write(spec());
+    world.settle().await;
+    world.edit("/state", json!("Drained"));
+    let mut blocked = reading("Drained");
+    (blocked.settled, blocked.in_flight) = (false, 7);
+    world.reading = Some(blocked);
+    world.settle().await;
+    world.now += SignedDuration::from_secs(120);
+    world.settle().await;
+    assert_eq!(world.pods().len(), 0, "a blocked key keeps nobody for ever");
+    let drain = world.pipeline()["status"]["drain"].clone();
+    assert_eq!(drain["outcome"], "DeadlineExceeded");
+    let left: Vec<_> = drain["pods"]
+        .as_array()
+        .expect("as set up")
+        .iter()
+        .collect();
+    assert_eq!(left.len(), 2);
+    assert!(
+        left.iter().all(|pod| pod["inFlightRecords"] == 7),
+        "{drain}"
+    );
+    let said = |kind: &str| world.condition(kind).expect("as set up");
+    assert_eq!(said("Drained").0, "False");
+    assert_eq!(said("Stalled").1, "DrainDeadlineExceeded");
+    assert!(world.condition("Reconciling").is_none());
+    let events = world.events();
+    assert!(
+        events.contains(&"DrainDeadlineExceeded".to_owned()),
+        "{events:?}"
+    );
+    world.reading = None;
+    world.edit("/state", json!("Running"));
+    world.settle().await;
     assert_eq!(world.condition("Ready").expect("as set up").0, "True");
     assert_eq!(world.pipeline()["status"]["drain"], Value::Null);
 }

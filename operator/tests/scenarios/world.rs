@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use hyper::{Request, Response};
@@ -167,17 +168,20 @@ impl World {
         events.into_iter().map(|(_, reason)| reason).collect()
     }
 
-    /// One reconcile of the object as it is now.
-    pub(crate) async fn reconcile(&self) -> Result<(), Error> {
+    /// One reconcile of the object as it is now; answers when it asks to be repeated.
+    pub(crate) async fn reconcile(&self) -> Result<Option<Duration>, Error> {
         let Some(object) = self.model().objects.get(&pipeline_key()).cloned() else {
-            return Ok(());
+            return Ok(None);
         };
         let object: EventPipeline = serde_json::from_value(object).expect("an object");
         self.reconcile_as_seen(&object).await
     }
 
     /// One reconcile of the object as the watch showed it.
-    pub(crate) async fn reconcile_as_seen(&self, object: &EventPipeline) -> Result<(), Error> {
+    pub(crate) async fn reconcile_as_seen(
+        &self,
+        object: &EventPipeline,
+    ) -> Result<Option<Duration>, Error> {
         let pods = self.reading.iter().flat_map(|reading| {
             self.pods().into_values().map(|pod| {
                 let name = pod["metadata"]["name"]
@@ -194,9 +198,7 @@ impl World {
             },
             rivals: self.rivals.clone(),
         };
-        reconcile(&self.context, object, surroundings)
-            .await
-            .map(|_| ())
+        reconcile(&self.context, object, surroundings).await
     }
 
     /// Reconciles while anything changes. A dead operator is started again.

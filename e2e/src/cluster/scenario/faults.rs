@@ -25,7 +25,7 @@ pub(super) fn oom_killed(world: &mut World<'_>) -> Result<Notes, CheckError> {
         strangle(world.site.ground, pod)?;
         let object = world.until("the kill in the status", SETTLE, || {
             let object = world.pipeline(&manifest)?;
-            let told = view::text(&object, "/status/lastOom/pod") == victim;
+            let told = view::text(&object, "/status/lastOOM/pod") == victim;
             Ok(if told {
                 Ok(object)
             } else {

@@ -100,12 +100,20 @@ fn follows(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
                 format!("{name}: {kind} {memory}, not {LARGER}")
             })?;
         }
-        let own = view::count(&world.page(name)?, "/plan/dispatcherBytes");
+        let own = records_budget(&world.page(name)?);
         hold!(own == budget && own > 0, || {
             format!("{name} plans {own} bytes for records, the status says {budget}")
         })?;
     }
     Ok(())
+}
+
+/// The dispatcher's part in a pod's own ledger.
+fn records_budget(page: &Value) -> u64 {
+    let parts = page.pointer("/memory/parts").and_then(Value::as_array);
+    let mut parts = parts.into_iter().flatten();
+    let dispatcher = parts.find(|part| part["name"] == "dispatcher");
+    dispatcher.map_or(0, |part| view::count(part, "/plannedBytes"))
 }
 
 /// The replica that leads is killed while pods are being changed; the other one finishes.

@@ -24,9 +24,9 @@ pub(super) fn states(world: &mut World<'_>) -> Result<Notes, CheckError> {
     let notes = world.streaming(FLOW, |world| {
         world.apply(&manifest)?;
         world.await_ready(&manifest)?;
-        pause(world, &manifest)?;
+        let repeats = pause(world, &manifest)?;
         resume(world, &manifest)?;
-        drain(world, &manifest)
+        drain(world, &manifest, repeats)
     })?;
     resume(world, &manifest)?;
     world.disturb(4);
@@ -37,8 +37,9 @@ pub(super) fn states(world: &mut World<'_>) -> Result<Notes, CheckError> {
     ])
 }
 
-/// Pods and partitions stay, nothing comes out.
-fn pause(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
+/// Pods and partitions stay, nothing comes out. Tells how many records came out more than once
+/// while the pods found their partitions.
+fn pause(world: &World<'_>, manifest: &Manifest) -> Result<u64, CheckError> {
     state(world, manifest, "Paused")?;
     let object = world.await_holds(manifest, "Drained", SETTLE)?;
     let said = view::condition(&object, "Drained");
@@ -59,7 +60,12 @@ fn pause(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
     }
     hold!(held == 12, || {
         format!("{held} of 12 partitions are held while paused")
-    })
+    })?;
+    let committed = world.committed()?;
+    hold!(committed <= after, || {
+        format!("{committed} records are committed and {after} out while paused")
+    })?;
+    Ok(after - committed)
 }
 
 fn resume(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
@@ -71,7 +77,7 @@ fn resume(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
 }
 
 /// Everything taken is finished and committed, the evidence is in the status, the pods are gone.
-fn drain(world: &World<'_>, manifest: &Manifest) -> Result<String, CheckError> {
+fn drain(world: &World<'_>, manifest: &Manifest, repeats: u64) -> Result<String, CheckError> {
     state(world, manifest, "Drained")?;
     let object = world.await_holds(manifest, "Drained", SETTLE)?;
     let drain = &object["status"]["drain"];
@@ -83,8 +89,8 @@ fn drain(world: &World<'_>, manifest: &Manifest) -> Result<String, CheckError> {
         format!("evidence of {pods} of 2 pods: {drain}")
     })?;
     let (out, committed) = (world.produced()?, world.committed()?);
-    hold!(out == committed, || {
-        format!("{out} records are out and {committed} committed after the drain")
+    hold!(out == committed + repeats, || {
+        format!("{out} records are out, {repeats} of them repeats, and {committed} committed")
     })?;
     world.until("no pods", SETTLE, || {
         let left = world.pods(manifest)?.len();
@@ -95,7 +101,7 @@ fn drain(world: &World<'_>, manifest: &Manifest) -> Result<String, CheckError> {
         })
     })?;
     Ok(format!(
-        "drained with {out} records out and as many committed"
+        "drained with {out} records out, {repeats} of them repeats, the others committed"
     ))
 }
 

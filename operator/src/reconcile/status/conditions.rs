@@ -239,8 +239,15 @@ impl Judgement<'_> {
         if let Some(obstacle) = self.situation.obstacle() {
             return obstacle.stalls().then(|| Word::of(Status::True, obstacle));
         }
-        let (failure, message) = self.rollout.failure.as_ref()?;
-        Some(Word::new(Status::True, reason(*failure), message.clone()))
+        if let Some((failure, message)) = &self.rollout.failure {
+            return Some(Word::new(Status::True, reason(*failure), message.clone()));
+        }
+        let over = |drain: &&Drain| drain.outcome == DrainOutcome::DeadlineExceeded;
+        let drain = self.drain.filter(over)?;
+        self.rollout.is_complete().then(|| Word {
+            status: Status::True,
+            ..self.draining(drain)
+        })
     }
 }
 

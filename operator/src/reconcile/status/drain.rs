@@ -1,9 +1,10 @@
 //! How far a drain is: complete when each pod says that it has finished and committed.
 //! Layer: core
 //!
-//! Only then is the fleet sent home. The evidence is written before that, so that it cannot be lost.
+//! Only then, or at the deadline, is the fleet sent home. The evidence is written before that, so
+//! that it cannot be lost.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::SignedDuration};
 
 use super::{Situation, rollout::Rollout};
 use crate::{
@@ -27,34 +28,38 @@ pub fn judge(
     if fleet.valid.wishes.state != State::Drained {
         return None;
     }
-    if let Some(complete) = before.filter(|drain| drain.outcome == DrainOutcome::Complete) {
-        return Some(complete.clone());
+    if let Some(over) = before.filter(|drain| drain.outcome != DrainOutcome::Draining) {
+        return Some(over.clone());
     }
     let now = Time(whole_seconds(situation.observed.now));
     let started_at = before.map_or(now, |before| before.started_at.clone());
-    let pods = &situation.observed.pods;
-    let evidence: Vec<Option<DrainedPod>> = pods
+    let (pods, readings) = (&situation.observed.pods, &situation.observed.reading.pods);
+    let finished: Vec<Option<DrainedPod>> = pods
         .iter()
-        .map(|pod| evidence(pod, situation.observed.reading.pods.get(&pod.name)))
+        .map(|pod| finished(pod, readings.get(&pod.name)))
         .collect();
     // A Deployment whose pods do not exist yet is about to make them.
     let all_there = i32::try_from(pods.len()).is_ok_and(|count| count >= rollout.desired);
-    let complete = all_there && evidence.iter().all(Option::is_some);
-    let outcome = if complete {
-        DrainOutcome::Complete
-    } else {
-        DrainOutcome::Draining
+    let limit = SignedDuration::try_from(fleet.valid.pipeline.drain_timeout);
+    let late = limit.is_ok_and(|limit| situation.observed.now.duration_since(started_at.0) > limit);
+    let outcome = match (all_there && finished.iter().all(Option::is_some), late) {
+        (true, _) => DrainOutcome::Complete,
+        (false, true) => DrainOutcome::DeadlineExceeded,
+        (false, false) => DrainOutcome::Draining,
     };
-    let pods = evidence.into_iter().flatten().collect();
+    let evidence = pods.iter().zip(finished).filter_map(|(pod, finished)| {
+        let said = || readings.get(&pod.name).map(|reading| told(pod, reading));
+        finished.or_else(|| said().filter(|_| outcome == DrainOutcome::DeadlineExceeded))
+    });
     Some(Drain {
         started_at,
         outcome,
-        pods,
+        pods: evidence.collect(),
     })
 }
 
 /// The evidence of one pod, when it has finished. A pod that never ran holds nothing.
-fn evidence(pod: &PodFacts, reading: Option<&PodReading>) -> Option<DrainedPod> {
+fn finished(pod: &PodFacts, reading: Option<&PodReading>) -> Option<DrainedPod> {
     if !pod.started {
         return Some(DrainedPod {
             pod: pod.name.clone(),
@@ -65,10 +70,14 @@ fn evidence(pod: &PodFacts, reading: Option<&PodReading>) -> Option<DrainedPod> 
     }
     let reading = reading?;
     let finished = reading.state == State::Drained.name() && reading.settled;
-    finished.then(|| DrainedPod {
+    finished.then(|| told(pod, reading))
+}
+
+fn told(pod: &PodFacts, reading: &PodReading) -> DrainedPod {
+    DrainedPod {
         pod: pod.name.clone(),
         partitions: i32::try_from(reading.partitions).unwrap_or(i32::MAX),
         finished_records: i64::try_from(reading.finished).unwrap_or(i64::MAX),
         in_flight_records: i64::try_from(reading.in_flight).unwrap_or(i64::MAX),
-    })
+    }
 }

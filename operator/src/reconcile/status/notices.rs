@@ -7,6 +7,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
+use super::conditions::drained::unfinished;
 use crate::{
     form::{Derived, DrainOutcome, PipelineStatus},
     hash, names,
@@ -129,19 +130,22 @@ fn oom(before: &PipelineStatus, after: &PipelineStatus) -> Option<Notice> {
 }
 
 fn drained(before: &PipelineStatus, after: &PipelineStatus) -> Option<Notice> {
-    let complete = |status: &PipelineStatus| {
-        let drain = status.drain.as_ref();
-        drain.is_some_and(|drain| drain.outcome == DrainOutcome::Complete)
-    };
-    let newly = complete(after) && !complete(before);
-    let pods = after.drain.as_ref().map_or(0, |drain| drain.pods.len());
-    newly.then(|| {
-        normal(
-            "Drained",
-            "Drain",
-            format!("{pods} pods finished and committed"),
-        )
-    })?
+    let outcome = |status: &PipelineStatus| status.drain.as_ref().map(|drain| drain.outcome);
+    let drain = after
+        .drain
+        .as_ref()
+        .filter(|drain| outcome(before) != Some(drain.outcome))?;
+    let pods = drain.pods.len();
+    match drain.outcome {
+        DrainOutcome::Complete => {
+            let note = format!("{pods} pods finished and committed");
+            normal("Drained", "Drain", note)
+        }
+        DrainOutcome::DeadlineExceeded => {
+            warning("DrainDeadlineExceeded", "Drain", unfinished(drain))
+        }
+        DrainOutcome::Draining => None,
+    }
 }
 
 fn condition<'a>(status: &'a PipelineStatus, kind: &str) -> Option<&'a Condition> {

@@ -29,29 +29,30 @@ impl Judgement<'_> {
     }
 
     pub(super) fn draining(&self, drain: &Drain) -> Word {
-        if drain.outcome == DrainOutcome::Complete {
-            let status = if self.rollout.replicas == 0 {
-                Status::True
-            } else {
-                Status::False
-            };
-            let message = "every record that was taken is finished and committed";
-            return Word::new(status, "Complete", message);
+        match drain.outcome {
+            DrainOutcome::Complete => {
+                let status = if self.rollout.replicas == 0 {
+                    Status::True
+                } else {
+                    Status::False
+                };
+                let message = "every record that was taken is finished and committed";
+                Word::new(status, "Complete", message)
+            }
+            DrainOutcome::DeadlineExceeded => {
+                Word::new(Status::False, "DrainDeadlineExceeded", unfinished(drain))
+            }
+            DrainOutcome::Draining => {
+                let settled = |name: &str| drain.pods.iter().any(|pod| pod.pod == name);
+                let pods = self.situation.observed.pods.iter();
+                let waiting: Vec<&str> = pods
+                    .map(|pod| pod.name.as_str())
+                    .filter(|name| !settled(name))
+                    .collect();
+                let message = format!("waiting for {}", waiting.join(", "));
+                Word::new(Status::False, "Draining", message)
+            }
         }
-        let settled = |name: &str| drain.pods.iter().any(|pod| pod.pod == name);
-        let pods = self.situation.observed.pods.iter();
-        let waiting: Vec<&str> = pods
-            .map(|pod| pod.name.as_str())
-            .filter(|name| !settled(name))
-            .collect();
-        let message = format!("waiting for {}", waiting.join(", "));
-        let now = self.situation.observed.now;
-        let limit = self.fleet().map(|fleet| fleet.valid.pipeline.drain_timeout);
-        let limit = limit.and_then(|limit| SignedDuration::try_from(limit).ok());
-        if limit.is_some_and(|limit| now.duration_since(drain.started_at.0) > limit) {
-            return Word::new(Status::False, "DeadlineExceeded", message);
-        }
-        Word::new(Status::False, "Draining", message)
     }
 
     pub(super) fn all_settled(&self) -> bool {
@@ -61,6 +62,20 @@ impl Judgement<'_> {
             reading.is_some_and(|said| said.state == "Paused" && said.in_flight == 0)
         })
     }
+}
+
+/// What was left at the deadline, from the evidence alone: the pods are gone.
+#[must_use]
+pub fn unfinished(drain: &Drain) -> String {
+    let busy = drain.pods.iter().filter(|pod| pod.in_flight_records > 0);
+    let busy: Vec<String> = busy
+        .map(|pod| format!("{} in {}", pod.in_flight_records, pod.pod))
+        .collect();
+    let left = match busy.is_empty() {
+        true => "some pod did not tell that it had finished".to_owned(),
+        false => format!("records were left unfinished: {}", busy.join(", ")),
+    };
+    format!("{left}; nothing is lost: what is not committed is delivered again")
 }
 
 /// When a deadline that is waited for passes without anything else telling us.
