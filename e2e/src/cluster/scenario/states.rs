@@ -69,11 +69,11 @@ fn pause(world: &World<'_>, manifest: &Manifest) -> Result<u64, CheckError> {
 }
 
 fn resume(world: &World<'_>, manifest: &Manifest) -> Result<(), CheckError> {
+    // What waits may all be out by the time that the fleet is ready.
+    let before = world.produced()?;
     state(world, manifest, "Running")?;
     world.await_ready(manifest)?;
-    world
-        .await_produced(world.produced()? + 1, SETTLE)
-        .map(drop)
+    world.await_produced(before + 1, SETTLE).map(drop)
 }
 
 /// Everything taken is finished and committed, the evidence is in the status, the pods are gone.

@@ -58,16 +58,33 @@ pub(super) fn upgrade(world: &mut World<'_>) -> Result<Notes, CheckError> {
     )])
 }
 
-/// Takes every rule out of the kind.
+/// Takes every rule out of the kind, as helm would have applied an older chart: under its name, so
+/// that the newer chart meets no foreign owner.
 fn older(world: &World<'_>) -> Result<(), CheckError> {
     let kubectl = &world.site.kubectl;
-    let kind = kubectl
-        .json(&["get", KIND, "-o", "json"])?
-        .unwrap_or_default();
-    let mut versions = kind["spec"]["versions"].clone();
-    without_rules(&mut versions);
-    let patch = json!({"spec": {"versions": versions}}).to_string();
-    kubectl.run(&["patch", KIND, "--type=merge", "-p", &patch])?;
+    let kind = kubectl.json(&["get", KIND, "-o", "json"])?;
+    let mut kind = kind.unwrap_or_default();
+    without_rules(&mut kind["spec"]["versions"]);
+    let metadata = &kind["metadata"];
+    let older = json!({
+        "apiVersion": kind["apiVersion"],
+        "kind": kind["kind"],
+        "metadata": {
+            "name": metadata["name"],
+            "labels": metadata["labels"],
+            "annotations": metadata["annotations"],
+        },
+        "spec": kind["spec"],
+    });
+    let apply = [
+        "apply",
+        "--server-side",
+        "--field-manager=helm",
+        "--force-conflicts",
+        "-f",
+        "-",
+    ];
+    kubectl.feed(&apply, &older.to_string())?;
     Ok(())
 }
 
