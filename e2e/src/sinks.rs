@@ -1,5 +1,4 @@
-//! `cargo e2e sinks`: the storefront on Kafka, Elasticsearch, OpenSearch, MongoDB's protocol and
-//! Redis, with faults, compared with a reference that knows nothing of them.
+//! `cargo e2e sinks`: the storefront on real stores, with faults, compared with a reference.
 //! Layer: shell
 
 mod ground;

@@ -114,7 +114,7 @@ pub(super) fn answers(address: &str) -> io::Result<bool> {
     Ok(health.contains(" 200 ") && !health.contains("\"status\":\"red\""))
 }
 
-/// A question of the older protocol, whose answer ends with its connection: all of the answer.
+/// A question of the older protocol, whose answer ends with its connection: head and body.
 pub(super) fn ask(address: &str, line: &str, body: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWER))?;
@@ -125,5 +125,42 @@ pub(super) fn ask(address: &str, line: &str, body: &str) -> io::Result<String> {
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    Ok(whole(answer))
+}
+
+/// Long answers come in chunks, each after its size, although the protocol is too old for them.
+fn whole(answer: String) -> String {
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+        return answer;
+    };
+    if !head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked")
+    {
+        return answer;
+    }
+    let (mut whole, mut rest) = (format!("{head}\r\n\r\n"), body);
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap_or(0);
+        let Some((chunk, next)) = after.split_at_checked(size).filter(|_| size > 0) else {
+            break;
+        };
+        whole.push_str(chunk);
+        rest = next.trim_start_matches("\r\n");
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_chunks_is_put_together() {
+        let head = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let answer = format!("{head}4\r\n{{\"a\"\r\na\r\n: \"\r\n1234\"\r\n1\r\n}}\r\n0\r\n\r\n");
+        assert_eq!(whole(answer), format!("{head}{{\"a\": \"\r\n1234\"}}"));
+        let plain = "HTTP/1.0 200 OK\r\n\r\n4\r\n{}".to_owned();
+        assert_eq!(whole(plain.clone()), plain);
+    }
 }
