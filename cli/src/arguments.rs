@@ -24,6 +24,8 @@ pub enum Command {
     Plan(PlanArguments),
     /// Run a pipeline in this process.
     Run(RunArguments),
+    /// Write dead letters back to the topics their records came from, each once.
+    ReplayDeadLetters(ReplayArguments),
     /// Run the storefront pipeline on generated events and prove the promises (exit code 1 if one
     /// was broken).
     Demo(DemoArguments),
@@ -70,6 +72,26 @@ pub struct RunArguments {
     /// A file, which must exist, that says what was being read should the process be killed.
     #[arg(long, value_name = "FILE")]
     pub termination_log: Option<PathBuf>,
+}
+
+/// Arguments of `penstock replay-dead-letters`.
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArguments {
+    /// The pipeline object, YAML or JSON: names brokers, topics and the dead-letter topic.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where the Secrets that the object names are, each in a folder of its name.
+    #[arg(long, value_name = "DIR", default_value = "/etc/penstock/secrets")]
+    pub secrets: PathBuf,
+    /// Broker addresses instead of the object's, comma-separated.
+    #[arg(long, value_name = "SERVERS")]
+    pub bootstrap_servers: Option<String>,
+    /// Letters to read at most; all that are there now when absent.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Say what would be replayed, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Arguments of `penstock demo`.

@@ -3,7 +3,7 @@
 
 use std::{error::Error, process::ExitCode};
 
-use penstock_crds::{names::BootstrapServer, pipeline::ValidatedPipeline, quantity::Quantity};
+use penstock_crds::{pipeline::ValidatedPipeline, quantity::Quantity};
 use penstock_processor::{
     plan::Facts,
     run::{Options, RunError, log_to_stderr, run},
@@ -11,7 +11,7 @@ use penstock_processor::{
     stages::custom::Registry,
 };
 
-use crate::arguments::RunArguments;
+use crate::{arguments::RunArguments, object};
 
 /// Exit code for a pipeline or a limit that is refused: starting again does not help.
 const REFUSED: u8 = 2;
@@ -54,15 +54,9 @@ pub fn command(arguments: &RunArguments) -> Result<ExitCode, Box<dyn Error>> {
 
 /// The pipeline of a text; what the command line says goes before the object.
 fn read(text: &str, arguments: &RunArguments) -> Result<ValidatedPipeline, String> {
-    let parsed = penstock_crds::parse(text).map_err(|faults| faults.to_string())?;
-    let mut pipeline = parsed.pipeline;
+    let mut pipeline = object::pipeline(text, arguments.bootstrap_servers.as_deref())?;
     if let Some(limit) = arguments.memory {
         pipeline.resources.memory_limit = Quantity::from_bytes(limit.0);
-    }
-    if let Some(servers) = &arguments.bootstrap_servers {
-        let parsed: Result<_, _> = servers.split(',').map(BootstrapServer::parse).collect();
-        pipeline.source.bootstrap_servers =
-            parsed.map_err(|e| format!("--bootstrap-servers: {e}"))?;
     }
     Ok(pipeline)
 }

@@ -48,9 +48,24 @@ fn built() -> Result<PathBuf, BuildError> {
     Ok(target()?.join("release").join("penstock"))
 }
 
+/// Cargo, as if it was not started below another cargo: build scripts that look at the variables of
+/// the outer one would run again, and all that depends on them be compiled again, at each change
+/// between the two.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let of_package = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    };
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_package)) {
+        command.env_remove(name);
+    }
+    command
+}
+
 fn build(more: &[&str]) -> Result<(), BuildError> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let status = cargo()
         .args([
             "build",
             "--release",

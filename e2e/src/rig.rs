@@ -146,6 +146,16 @@ impl<'a> Rig<'a> {
         self.site.broker
     }
 
+    /// Topics and group.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The program under test, and where its files go.
+    pub(crate) fn launcher(&self) -> &Launcher {
+        &self.launcher
+    }
+
     /// The file of the embedded sink.
     pub(crate) fn sink_file(&self) -> std::path::PathBuf {
         self.launcher.folder.join("sink.db")
@@ -188,19 +198,18 @@ impl<'a> Rig<'a> {
 
     /// Starts a processor and does not wait for anything.
     pub(crate) fn launch(&mut self) -> Result<Processor, ScenarioError> {
+        let processor = self.launcher.start(&self.pipeline(), self.incarnations)?;
+        self.incarnations += 1;
+        Ok(processor)
+    }
+
+    /// The pipeline of the next processor.
+    pub(crate) fn pipeline(&self) -> String {
         let Shape {
             template, protocol, ..
         } = self.shape;
-        let text = pipeline::write(
-            template,
-            protocol,
-            &self.door,
-            &self.names,
-            self.incarnations,
-        );
-        let processor = self.launcher.start(&text, self.incarnations)?;
-        self.incarnations += 1;
-        Ok(processor)
+        let (door, names) = (&self.door, &self.names);
+        pipeline::write(template, protocol, door, names, self.incarnations)
     }
 
     /// From now on processors meet the brokers here; the scenario itself stays with plain text.

@@ -15,6 +15,7 @@ use crate::{
 
 mod churn;
 mod refusal;
+mod replay;
 mod secured;
 
 /// How much of everything.
@@ -60,6 +61,8 @@ pub(crate) enum Scenario {
     SinkRefusal,
     /// SCRAM and TLS listeners, each with a wrong Secret at first.
     Secured,
+    /// `penstock replay-dead-letters`, killed at random points.
+    Replay,
 }
 
 impl Scenario {
@@ -75,6 +78,7 @@ impl Scenario {
             Self::BrokerStop => "broker-stop",
             Self::SinkRefusal => "sink-refusal",
             Self::Secured => "secured",
+            Self::Replay => "replay",
         }
     }
 
@@ -100,6 +104,7 @@ impl Scenario {
             Self::Secured => [10_000, 40_000, 400_000],
             Self::SinkKills => [20_000, 60_000, 300_000],
             Self::SinkRefusal => [20_000, 40_000, 200_000],
+            Self::Replay => [2_000, 20_000, 200_000],
             Self::ChurnClassic | Self::ChurnConsumer => [2_000, 5_000, 15_000],
         }
     }
@@ -122,6 +127,7 @@ impl Scenario {
             Self::BrokerStop => broker_stop(rig, length.pick([5, 8, 30]), records),
             Self::SinkRefusal => refusal::sink_refusal(rig, length.pick([5, 15, 60]), records),
             Self::Secured => secured::secured(rig, records),
+            Self::Replay => replay::replay(rig, length.pick([1, 5, 60]), records),
         }
     }
 }

@@ -9,10 +9,9 @@ mod scenario;
 mod trial;
 
 use std::{
-    env,
     io::{self, Write},
     path::PathBuf,
-    process::{Command, ExitCode},
+    process::ExitCode,
 };
 
 use clap::ValueEnum;
@@ -108,8 +107,7 @@ pub(crate) fn run(arguments: &SinksArguments) -> Result<ExitCode, RunError> {
 
 /// The tests of the processor that need a server.
 fn own_tests(stores: &Stores) -> Result<(), SinksError> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = build::cargo();
     command.args(["test", "--quiet", "--package", "penstock-processor"]);
     command.args(["--test", "sink_redis", "--test", "sink_stores"]);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));

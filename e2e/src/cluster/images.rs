@@ -70,8 +70,7 @@ fn image(ground: &Ground, name: &str, context: &Path) -> Result<String, GroundEr
 
 /// Compiles both with optimizations; nothing happens when they are up to date.
 fn compile() -> Result<PathBuf, GroundError> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
+    let mut build = crate::build::cargo();
     build.args(["build", "--release", "--quiet", "--bins"]);
     build.args(["--package", "penstock-processor"]);
     build.args(["--package", "penstock-operator"]);

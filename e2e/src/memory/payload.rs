@@ -114,8 +114,7 @@ impl Payload {
             Self::Small => kib * 2,
             Self::Visitors => kib / 2,
             Self::Adversarial => (kib / 200).max(1000),
-            Self::Hang => kib / 25,
-            Self::Large => kib / 10,
+            Self::Large | Self::Hang => kib / 10,
             Self::Zstd | Self::Gzip | Self::Partitions | Self::Hot | Self::Burst => kib / 5,
         }
     }

@@ -4,14 +4,24 @@
 //! SQLite starts its log anew only when all of it has been copied, and a writer without rest adds
 //! to it during every copy. So a second connection copies most of the log while groups go on; what
 //! was added meanwhile becomes less with each pass, and the writer itself copies a short remainder.
+//!
+//! After each copy the kernel is told to forget the file's pages. It counts them as the pod's memory,
+//! and it takes those that a table touches again and again for the working set: they would grow with
+//! the file up to the pod's limit, while the pages worth keeping are in the connection's own cache.
 
 use std::{
+    fs::File,
+    io,
     path::Path,
-    sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    },
     thread::{self, JoinHandle},
 };
 
 use rusqlite::Connection;
+use rustix::fs::{Advice, fadvise};
 
 use super::schema;
 use crate::sinks::SinkError;
@@ -86,6 +96,7 @@ pub(super) struct Checkpoints {
     requests: Option<SyncSender<()>>,
     passes: Receiver<()>,
     thread: Option<JoinHandle<()>>,
+    pages: Arc<Pages>,
     asked: Asked,
     next: i64,
     lengths: Lengths,
@@ -102,12 +113,16 @@ impl Checkpoints {
     pub(super) fn start(path: &Path, log_bytes: u64) -> Result<Self, SinkError> {
         let lengths = Lengths::of(log_bytes);
         let connection = schema::open_again(path)?;
+        let pages = Arc::new(Pages::of(path).map_err(|error| SinkError::Unavailable {
+            reason: format!("opening {} for its pages: {error}", path.display()),
+        })?);
+        let theirs = Arc::clone(&pages);
         let (requests, asked) = sync_channel(1);
         // One pass is on its way at a time, and its end is heard before the next is asked for.
         let (done, passes) = sync_channel(1);
         let thread = thread::Builder::new()
             .name("sink-checkpoint".to_owned())
-            .spawn(move || copy_on_request(&connection, &asked, &done))
+            .spawn(move || copy_on_request((&connection, &theirs), &asked, &done))
             .map_err(|error| SinkError::Unavailable {
                 reason: format!("starting the checkpoints: {error}"),
             })?;
@@ -115,6 +130,7 @@ impl Checkpoints {
             requests: Some(requests),
             passes,
             thread: Some(thread),
+            pages,
             asked: Asked::No,
             next: lengths.start,
             lengths,
@@ -146,6 +162,7 @@ impl Checkpoints {
             Copying::Writer => {
                 self.next = log.pages + STEP_PAGES;
                 run(connection, COPY)?;
+                self.pages.forget();
             }
         }
         Ok(())
@@ -173,13 +190,36 @@ impl Drop for Checkpoints {
     }
 }
 
-fn copy_on_request(connection: &Connection, asked: &Receiver<()>, done: &SyncSender<()>) {
+fn copy_on_request(
+    (connection, pages): (&Connection, &Pages),
+    asked: &Receiver<()>,
+    done: &SyncSender<()>,
+) {
     while let Ok(()) = asked.recv() {
         // A copy that failed leaves the log as long as it was; the writer meets the fault itself.
         drop(run(connection, COPY));
+        pages.forget();
         if done.send(()).is_err() {
             break;
         }
+    }
+}
+
+/// The file's pages in the kernel.
+///
+/// Closing a file ends all locks that a process holds on it, so this must outlive the connections:
+/// [`super::writer`] drops its own one first, and the thread's ends with the thread.
+struct Pages(File);
+
+impl Pages {
+    fn of(path: &Path) -> io::Result<Self> {
+        File::open(path).map(Self)
+    }
+
+    /// Pages that are not on the disk yet stay, and are written; the next copy forgets them.
+    fn forget(&self) {
+        // Advice: where a file system does not take it, the kernel forgets when it has to.
+        let (Ok(()) | Err(_)) = fadvise(&self.0, 0, None, Advice::DontNeed);
     }
 }
 
