@@ -17,6 +17,12 @@ if [ -z "$image" ]; then
         image=$("$here/node-image.sh")
     fi
 fi
+# A kept cluster whose nodes do not all run (their checkout is gone, the host was restarted) is none.
+nodes() { docker ps -q "$@" --filter "label=io.x-k8s.kind.cluster=$name" | sort; }
+if [ "$(nodes)" != "$(nodes --all)" ]; then
+    say 'delete a cluster that does not run'
+    kind delete cluster --quiet --name "$name" >&2
+fi
 if ! kind get clusters -q 2>/dev/null | grep -x -e "$name" >/dev/null; then
     say "kind create cluster ($image)"
     configuration=$(mktemp)

@@ -127,7 +127,7 @@ fn scenarios(ground: &Ground<'_>, arguments: &SinksArguments) -> Result<Report, 
     };
     let all = SinkScenario::value_variants();
     let wanted = |scenario: &&SinkScenario| match arguments.scenario.as_slice() {
-        [] => length == Length::Full || **scenario != SinkScenario::Zombie,
+        [] => length == Length::Full || scenario.is_short(),
         chosen => chosen.contains(scenario),
     };
     let mut text = io::stdout();

@@ -70,11 +70,20 @@ fn image(ground: &Ground, name: &str, context: &Path) -> Result<String, GroundEr
 
 /// Compiles both with optimizations; nothing happens when they are up to date.
 fn compile() -> Result<PathBuf, GroundError> {
-    let mut build = crate::build::cargo();
-    build.args(["build", "--release", "--quiet", "--bins"]);
-    build.args(["--package", "penstock-processor"]);
-    build.args(["--package", "penstock-operator"]);
-    ground::run(build.current_dir(repository()))?;
+    // One by one: together they would have each other's features, and what is built for the other
+    // suites would be built again.
+    for package in ["penstock-processor", "penstock-operator"] {
+        let mut build = crate::build::cargo();
+        build.args([
+            "build",
+            "--release",
+            "--quiet",
+            "--bins",
+            "--package",
+            package,
+        ]);
+        ground::run(build.current_dir(repository()))?;
+    }
     let own = env::current_exe().map_err(|source| GroundError::Prepare {
         what: "the path of this program",
         source,

@@ -91,6 +91,32 @@ impl Scenario {
         }
     }
 
+    /// Whether it belongs to a short run.
+    pub(crate) fn is_short(self) -> bool {
+        match self {
+            Self::Smoke
+            | Self::BadObjects
+            | Self::Memory
+            | Self::ImpossibleLimit
+            | Self::ClusterFacts
+            | Self::UnknownTopic
+            | Self::States
+            | Self::Leader
+            | Self::OomKilled
+            | Self::Upgrade
+            | Self::Rights => true,
+            Self::Credentials
+            | Self::Deletion
+            | Self::Foreign
+            | Self::SharedGroup
+            | Self::Children
+            | Self::OperatorDown
+            | Self::Denials
+            | Self::NodeDrain
+            | Self::Many => false,
+        }
+    }
+
     /// Carries it out.
     pub(crate) fn run(self, site: &Site<'_>) -> Result<Notes, CheckError> {
         let mut world = World::new(site, self.name())?;
