@@ -28,6 +28,9 @@ pub(crate) enum ChildError {
     Interrupted(#[from] Interrupted),
 }
 
+/// `USER_HZ` is 100 wherever Linux runs.
+const MILLIS_A_TICK: u64 = 10;
+
 /// A running child; its output goes to a file.
 pub(crate) struct Guarded {
     program: String,
@@ -81,6 +84,17 @@ impl Guarded {
     /// Waits for the end.
     pub(crate) fn wait(&mut self, limit: Duration) -> Result<Waited<ExitStatus>, ChildError> {
         wait::until(limit, Duration::from_millis(20), || self.exited())
+    }
+
+    /// Processor time that it has used so far, all threads.
+    pub(crate) fn cpu(&self) -> Result<Duration, ChildError> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let text = text.map_err(|error| self.fault(error))?;
+        // After the name, which may hold anything, come the state and ten numbers before `utime`.
+        let fields = text.rsplit(')').next().unwrap_or_default();
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * MILLIS_A_TICK))
     }
 
     /// Kills it and waits until it is gone.

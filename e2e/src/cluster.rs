@@ -200,12 +200,14 @@ fn scenarios(site: &Site<'_>, chosen: &[Scenario]) -> Result<ExitCode, ClusterEr
     let mut failed = 0;
     for scenario in chosen {
         let started = Instant::now();
-        let (verdict, notes) = match scenario.run(site) {
+        let mut witness = Vec::new();
+        let (verdict, notes) = match scenario.run(site, &mut witness) {
             Ok(figures) => ("pass", figures),
             Err(error) => {
                 interrupt::check()?;
                 failed += 1;
-                ("FAIL", vec![describe(&error)])
+                witness.insert(0, describe(&error));
+                ("FAIL", witness)
             }
         };
         let seconds = started.elapsed().as_secs_f64();

@@ -180,6 +180,11 @@ impl Processor {
         })
     }
 
+    /// Processor time that it has used so far.
+    pub(crate) fn cpu(&self) -> Result<Duration, FleetError> {
+        Ok(self.process.cpu()?)
+    }
+
     /// Stops it as a whole without ending it: it does not notice.
     pub(crate) fn suspend(&self) -> Result<(), FleetError> {
         Ok(self.process.signal(Signal::STOP)?)

@@ -51,6 +51,8 @@ pub(crate) struct Row {
     pub(crate) verdict: Verdict,
     /// Broken promises in words.
     pub(crate) violations: Vec<String>,
+    /// What was measured, in words, each with its goal.
+    pub(crate) figures: Vec<String>,
     /// The first few faults, by position.
     pub(crate) examples: Vec<String>,
 }
@@ -144,8 +146,9 @@ pub(crate) fn line(row: &Row) -> String {
         row.partitions_progressed,
         row.seconds
     );
-    for fault in row.violations.iter().chain(&row.examples) {
-        write!(text, "\n    {fault}").expect("a string takes every write");
+    let notes = row.violations.iter().chain(&row.examples);
+    for note in notes.chain(&row.figures) {
+        write!(text, "\n    {note}").expect("a string takes every write");
     }
     text
 }
@@ -169,6 +172,7 @@ impl Row {
             seconds: 0.0,
             verdict,
             violations: Vec::new(),
+            figures: Vec::new(),
             examples: Vec::new(),
         }
     }

@@ -13,17 +13,16 @@ use crate::{
     fleet::{self, FleetError, Launcher, Processor, Program},
     interrupt::Interrupted,
     kafka::{Broker, BrokerError},
-    ledger::Ledger,
     names::Names,
-    observe::{self, ObserveError},
-    oracle::{self, Allowance, Repeats, Violation},
+    observe::ObserveError,
     pipeline::{self, Door, Protocol, Template},
-    report::{Row, Verdict},
     status::Status,
     topics::{self, TopicError, Watch},
     wait::{self, Waited},
     workload::Workload,
 };
+
+mod verdict;
 
 /// Partitions of every input topic.
 pub(crate) const PARTITIONS: u32 = 12;
@@ -318,89 +317,5 @@ impl<'a> Rig<'a> {
     /// A number in the range, from the scenario's seed.
     pub(crate) fn choose(&mut self, range: std::ops::Range<u64>) -> u64 {
         self.rng.random_range(range)
-    }
-
-    /// Reads what came out and judges it.
-    pub(crate) fn judge(self, repeats: Repeats) -> Result<Row, ScenarioError> {
-        let ledger = Ledger::new(self.workload, self.laid);
-        let mut faults: Vec<Violation> = self
-            .faults
-            .iter()
-            .cloned()
-            .map(Violation::Scenario)
-            .collect();
-        if self.watch.input()? != ledger.lengths() {
-            faults.push(Violation::Scenario(
-                "the input topic is not what was laid".to_owned(),
-            ));
-        }
-        let dead = self.watch.dead_letters()?;
-        faults.extend((dead > 0).then_some(Violation::DeadLetters(dead)));
-        let allowance = Allowance {
-            repeats,
-            disturbances: self.disturbances,
-            window: self.window,
-            incarnations: self.busy.clone(),
-        };
-        let mut row = match self.shape.template {
-            Template::Produce => self.judge_output(&ledger, &allowance, &mut faults)?,
-            Template::Embedded => self.judge_sink(&ledger, &allowance, &mut faults)?,
-        };
-        row.records = ledger.records();
-        row.window = self.window;
-        row.instances = self.incarnations;
-        row.disturbances = self.disturbances;
-        row.seconds = self.started.elapsed().as_secs_f64();
-        row.verdict = if faults.is_empty() {
-            Verdict::Pass
-        } else {
-            Verdict::Fail
-        };
-        row.violations = faults.iter().map(Violation::to_string).collect();
-        Ok(row)
-    }
-
-    fn judge_output(
-        &self,
-        ledger: &Ledger,
-        allowance: &Allowance,
-        faults: &mut Vec<Violation>,
-    ) -> Result<Row, ScenarioError> {
-        let records = self.watch.produced()?;
-        let bootstrap = self.site.broker.bootstrap();
-        let findings = observe::output(bootstrap, &self.names.output, records, ledger)?;
-        faults.extend(oracle::judge(&findings, allowance));
-        Ok(Row {
-            lost: findings.lost,
-            out_of_order: findings.out_of_order,
-            repeated: findings.repeated,
-            repeat_bound: oracle::repeat_bound(&findings, allowance),
-            deepest_repeat: findings.depth,
-            partitions_progressed: findings.partitions_progressed,
-            examples: findings.examples,
-            ..Row::empty(self.shape.name, Verdict::Fail)
-        })
-    }
-
-    fn judge_sink(
-        &self,
-        ledger: &Ledger,
-        allowance: &Allowance,
-        faults: &mut Vec<Violation>,
-    ) -> Result<Row, ScenarioError> {
-        let findings = observe::sink(&self.sink_file(), ledger)?;
-        let repeated = observe::redelivered(&self.sink_file())?;
-        let bound = oracle::sink_repeat_bound(allowance, PARTITIONS);
-        faults.extend(oracle::judge_sink(&findings, repeated, bound));
-        Ok(Row {
-            lost: findings.lost,
-            out_of_order: findings.out_of_order,
-            repeated,
-            repeat_bound: bound,
-            totals_exact: Some(findings.mismatches == 0),
-            partitions_progressed: findings.partitions_progressed,
-            examples: findings.examples,
-            ..Row::empty(self.shape.name, Verdict::Fail)
-        })
     }
 }

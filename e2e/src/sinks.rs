@@ -3,6 +3,7 @@
 
 mod ground;
 mod observe;
+mod pace;
 mod pipeline;
 mod proxy;
 mod scenario;

@@ -117,10 +117,18 @@ impl Scenario {
         }
     }
 
-    /// Carries it out.
-    pub(crate) fn run(self, site: &Site<'_>) -> Result<Notes, CheckError> {
+    /// Carries it out; `witness` gets what the cluster says after a failure.
+    pub(crate) fn run(self, site: &Site<'_>, witness: &mut Notes) -> Result<Notes, CheckError> {
         let mut world = World::new(site, self.name())?;
-        let scenario = match self {
+        let done = self.scenario()(&mut world);
+        if done.is_err() {
+            witness.extend(world.witness());
+        }
+        done
+    }
+
+    fn scenario(self) -> fn(&mut World<'_>) -> Result<Notes, CheckError> {
+        match self {
             Self::Smoke => smoke::smoke,
             Self::BadObjects => objects::bad_objects,
             Self::Memory => rollout::memory,
@@ -141,7 +149,6 @@ impl Scenario {
             Self::Many => many::many,
             Self::Upgrade => upgrade::upgrade,
             Self::Rights => rights::rights,
-        };
-        scenario(&mut world)
+        }
     }
 }

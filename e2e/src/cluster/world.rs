@@ -225,6 +225,28 @@ impl<'a> World<'a> {
         Ok(self.watch.committed()?.iter().sum())
     }
 
+    /// What a person would ask for after a failure, while it is still there: pods, and of those that
+    /// are not ready their page, last words and events.
+    pub(crate) fn witness(&self) -> Vec<String> {
+        let ask = |arguments: &[&str]| {
+            self.kubectl
+                .run(arguments)
+                .unwrap_or_else(|error| error.to_string())
+        };
+        let mut said = vec![ask(&["get", "pods", "-o", "wide"])];
+        let pods = self.kubectl.list("pods", "").unwrap_or_default();
+        for pod in pods.iter().filter(|pod| !view::is_ready(pod)) {
+            let name = view::name(pod);
+            let page = self.kubectl.page(name, "/status");
+            let page = page.unwrap_or_else(|error| error.to_string());
+            said.push(format!("{name}: {page}"));
+            said.push(ask(&["logs", name, "--tail=20"]));
+            let about = format!("--field-selector=involvedObject.name={name}");
+            said.push(ask(&["get", "events", &about]));
+        }
+        said
+    }
+
     /// Waits until so many records have come out, and tells how long that took.
     pub(crate) fn await_produced(
         &self,

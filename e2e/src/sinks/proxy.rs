@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
     },
     thread,
+    time::Duration,
 };
 
 /// What is done to a connection; the first two once, to the next that is used.
@@ -36,6 +37,8 @@ impl Fault {
 
 #[derive(Default)]
 struct State {
+    /// Milliseconds before each answer.
+    slowness: AtomicU64,
     fault: AtomicU8,
     struck: AtomicU64,
     ended: AtomicBool,
@@ -90,6 +93,12 @@ impl Proxy {
         self.state.fault.store(fault.code(), SeqCst);
     }
 
+    /// From now on each answer comes so much later.
+    pub(crate) fn slow(&self, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.state.slowness.store(millis, SeqCst);
+    }
+
     /// Passes everything on again.
     pub(crate) fn heal(&self) {
         self.state.fault.store(NONE, SeqCst);
@@ -131,6 +140,9 @@ fn carry(client: TcpStream, to: &str, state: &Arc<State>) -> io::Result<()> {
 fn pass_on(mut from: TcpStream, mut into: TcpStream, (state, fault): (&State, Fault)) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
+        if fault == Fault::Swallow {
+            thread::sleep(Duration::from_millis(state.slowness.load(SeqCst)));
+        }
         if state.strikes(fault) || into.write_all(&buffer[..read]).is_err() {
             break;
         }

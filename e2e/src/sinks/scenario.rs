@@ -1,14 +1,14 @@
 //! What is done to processors and stores while the storefront runs.
 //! Layer: shell
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
 use super::{
     SinksError,
     ground::Ground,
-    observe,
+    observe, pace,
     proxy::{Fault, Proxy},
     trial::{Sets, Trial},
 };
@@ -29,6 +29,10 @@ pub(crate) enum SinkScenario {
     ReadOnly,
     /// A processor stopped for longer than its session, going on when another has its partitions.
     Zombie,
+    /// The highest rate of all stages together.
+    Rate,
+    /// How soon an attribution is stored while the customer stage is slow.
+    Pace,
 }
 
 impl SinkScenario {
@@ -41,19 +45,26 @@ impl SinkScenario {
             Self::RedisLoss => "redis-loss",
             Self::ReadOnly => "read-only",
             Self::Zombie => "zombie",
+            Self::Rate => "rate",
+            Self::Pace => "pace",
         }
     }
 
-    /// Whether a part of it says something: a zombie takes two sessions, and a loss in the middle
-    /// needs more records than the windows of all partitions.
+    /// Whether a part of it says something: a zombie takes two sessions, a loss in the middle needs
+    /// more records than the windows of all partitions, and figures need a quiet machine.
     pub(super) fn is_short(self) -> bool {
-        !matches!(self, Self::Zombie | Self::RedisLoss)
+        match self {
+            Self::StoreKills | Self::StoreOutage | Self::StoreFaults | Self::ReadOnly => true,
+            Self::RedisLoss | Self::Zombie | Self::Rate | Self::Pace => false,
+        }
     }
 
     /// Half of them on each of the search clusters.
     fn search(self) -> Store {
         match self {
-            Self::StoreKills | Self::StoreOutage | Self::Zombie => Store::Elasticsearch,
+            Self::StoreKills | Self::StoreOutage | Self::Zombie | Self::Rate | Self::Pace => {
+                Store::Elasticsearch
+            }
             Self::StoreFaults | Self::RedisLoss | Self::ReadOnly => Store::Opensearch,
         }
     }
@@ -65,8 +76,12 @@ impl SinkScenario {
         let records = match self {
             Self::StoreKills => pick(12_000, 240_000),
             Self::RedisLoss => 120_000,
+            Self::Rate => pick(30_000, 200_000),
             _ => pick(8_000, 60_000),
         };
+        if self == Self::Pace {
+            return pace::pace(ground, Duration::from_secs(pick(20, 60).into()));
+        }
         let trial = Trial::new(ground, self.name(), self.search(), records)?;
         // Five attempts are over after seven seconds.
         let outage = Duration::from_secs(pick(8, 60).into());
@@ -77,8 +92,31 @@ impl SinkScenario {
             Self::RedisLoss => redis_loss(trial),
             Self::ReadOnly => read_only(trial, outage),
             Self::Zombie => zombie(trial),
+            Self::Rate | Self::Pace => rate(trial),
         }
     }
+}
+
+/// From the first commit to the last.
+fn rate(mut trial: Trial<'_>) -> Result<Row, SinksError> {
+    let all = trial.records();
+    let mut fleet = [trial.start()?];
+    trial.await_committed(&mut fleet, 1, |_| Ok(()))?;
+    let (started, before, cpu) = (Instant::now(), trial.committed(), fleet[0].cpu()?);
+    trial.await_committed(&mut fleet, all, |_| Ok(()))?;
+    let millis = started.elapsed().as_millis().max(1);
+    let records = u128::from(all - before);
+    let cpu = (fleet[0].cpu()? - cpu).as_millis();
+    trial.figure(format!(
+        "{} records a second with all stages, {} ms of processor time a thousand records, {} % of \
+         one core; the stores share the cores",
+        records * 1000 / millis,
+        cpu * 1000 / records.max(1),
+        cpu * 100 / millis
+    ));
+    let [processor] = fleet;
+    trial.stop(processor)?;
+    trial.judge(Sets::Exact)
 }
 
 fn kills(mut trial: Trial<'_>, kills: u32) -> Result<Row, SinksError> {

@@ -65,6 +65,7 @@ pub(crate) struct Trial<'a> {
     incarnations: u64,
     disturbances: u64,
     faults: Vec<String>,
+    figures: Vec<String>,
     started: Instant,
     rng: SmallRng,
 }
@@ -116,6 +117,7 @@ impl<'a> Trial<'a> {
             incarnations: 0,
             disturbances: 0,
             faults: Vec::new(),
+            figures: Vec::new(),
             started: Instant::now(),
         })
     }
@@ -168,6 +170,11 @@ impl<'a> Trial<'a> {
     /// Notes something that went wrong.
     pub(crate) fn fault(&mut self, what: impl Into<String>) {
         self.faults.push(what.into());
+    }
+
+    /// Notes what was measured.
+    pub(crate) fn figure(&mut self, what: String) {
+        self.figures.push(what);
     }
 
     /// Waits until so many records are committed, doing something each time it looks; a standstill
@@ -252,6 +259,7 @@ impl<'a> Trial<'a> {
             disturbances: self.disturbances,
             seconds: self.started.elapsed().as_secs_f64(),
             violations: self.faults,
+            figures: self.figures,
             examples: findings.examples,
             ..Row::empty(self.name, verdict)
         })
@@ -265,7 +273,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-fn service(stores: &Stores, store: Store) -> &Service {
+pub(super) fn service(stores: &Stores, store: Store) -> &Service {
     match store {
         Store::Elasticsearch => &stores.elasticsearch,
         Store::Opensearch => &stores.opensearch,

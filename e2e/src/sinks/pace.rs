@@ -1,0 +1,306 @@
+//! How soon after its record an attribution is stored, while the customer stage is slow.
+//! Layer: shell
+//!
+//! The broker stamps each record as it takes it, and a `produce` stage behind the attribution writes
+//! to a topic that is stamped alike; the difference is the latency, that of the extra stage included.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use penstock_cli::demo::{
+    generator::{Generator, Kind},
+    payload,
+    storefront::{self, Storefront, Workload},
+};
+use rdkafka::{
+    Message as _, Offset, TopicPartitionList,
+    config::ClientConfig,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    message::{BorrowedMessage, Headers as _},
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+
+use super::{SinksError, ground::Ground, pipeline, proxy::Proxy};
+use crate::{
+    fleet::{self, Launcher, Processor},
+    names::Names,
+    report::{Row, Verdict},
+    sinks::pipeline::Doors,
+    topics::{self, Watch, client},
+    wait::{self, Waited},
+};
+
+const NAME: &str = "pace";
+const PARTITIONS: u32 = 12;
+const KEYS: u32 = 3_000;
+/// What a call of the story's customer service takes.
+const SLOW: Duration = Duration::from_millis(190);
+/// Records a second: 10,000 a minute, and what a promotion brings.
+const PACES: [u32; 2] = [167, 2_000];
+/// 99 of 100 attributions, at most.
+const GOAL: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(120);
+const GRACE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Both paces for so long each; figures are printed, and lost or repeated records fail it.
+pub(super) fn pace(ground: &Ground<'_>, each: Duration) -> Result<Row, SinksError> {
+    let started = Instant::now();
+    let (mut figures, mut faults, mut records) = (Vec::new(), Vec::new(), 0);
+    for per_second in PACES {
+        let scene = Scene::new(ground, per_second)?;
+        let events = scene.run(each, &mut figures)?;
+        let seen = scene.latencies()?;
+        records += events.len() as u64;
+        let missing = events.iter().filter(|at| !seen.contains_key(at)).count();
+        if missing > 0 || seen.len() != events.len() {
+            faults.push(format!(
+                "{per_second}/s: {missing} of {} events never came out",
+                events.len()
+            ));
+        }
+        let mut all: Vec<u64> = seen.into_values().collect();
+        all.sort_unstable();
+        let at = |permille: usize| all.get(all.len() * permille / 1000).copied().unwrap_or(0);
+        figures.push(format!(
+            "{per_second}/s: attribution after {} ms (median), {} ms (p99, goal {}), {} ms (p99.9)",
+            at(500),
+            at(990),
+            GOAL.as_millis(),
+            at(999)
+        ));
+    }
+    let verdict = match faults.is_empty() {
+        true => Verdict::Pass,
+        false => Verdict::Fail,
+    };
+    Ok(Row {
+        records,
+        violations: faults,
+        figures,
+        seconds: started.elapsed().as_secs_f64(),
+        ..Row::empty(NAME, verdict)
+    })
+}
+
+/// Partition and offset in the input topic.
+type Place = (i32, i64);
+
+struct Scene {
+    bootstrap: String,
+    names: Names,
+    per_second: u32,
+    storefront: Arc<Storefront>,
+    launcher: Launcher,
+    text: String,
+    /// In front of the customers' store.
+    _slow: Proxy,
+}
+
+impl Scene {
+    fn new(ground: &Ground<'_>, per_second: u32) -> Result<Self, SinksError> {
+        let run = format!("{:x}-{}", ground.seed, std::process::id());
+        let names = Names::new(&format!("{NAME}-{per_second}"), &run);
+        let folder = ground.folder.join("sinks").join(NAME);
+        fleet::fresh_folder(&folder)?;
+        let bootstrap = ground.broker.bootstrap().to_owned();
+        let counts = [
+            (&*names.input, PARTITIONS),
+            (&*names.output, 1),
+            (&*names.dead, 1),
+        ];
+        let stamped = [("message.timestamp.type", "LogAppendTime")];
+        topics::create_all(&bootstrap, &counts, &stamped)?;
+        let slow = Proxy::start(ground.stores.mongodb.address())?;
+        slow.slow(SLOW);
+        let doors = Doors {
+            kafka: bootstrap.clone(),
+            search: ground.stores.elasticsearch.address(),
+            mongodb: ground.stores.mongodb.address(),
+            redis: ground.stores.redis.address(),
+        };
+        let name = format!("{NAME}-{per_second}");
+        let text = told_and_slow(&pipeline::write(&name, &doors, &names), (&names, &slow));
+        let storefront = Arc::new(Storefront::new(Workload {
+            seed: ground.seed,
+            records: u32::MAX,
+            keys: KEYS,
+            partitions: PARTITIONS,
+            start_ms: 0,
+        }));
+        Ok(Self {
+            bootstrap,
+            names,
+            per_second,
+            storefront,
+            launcher: Launcher {
+                program: ground.program.clone(),
+                folder,
+            },
+            text,
+            _slow: slow,
+        })
+    }
+
+    /// Feeds a processor at the pace; where the events are that must come out.
+    fn run(&self, each: Duration, figures: &mut Vec<String>) -> Result<Vec<Place>, SinksError> {
+        let mut processor = self
+            .launcher
+            .start(&self.text, u64::from(self.per_second))?;
+        processor.await_assigned()?;
+        let (started, cpu) = (Instant::now(), processor.cpu()?);
+        let places = self.feed(each)?;
+        let percent = (processor.cpu()? - cpu).as_millis() * 100 / started.elapsed().as_millis();
+        figures.push(format!(
+            "{}/s: {percent} % of one core (goal below 5 at 167), customer stage of {} ms",
+            self.per_second,
+            SLOW.as_millis()
+        ));
+        self.finish(processor)?;
+        Ok(places)
+    }
+
+    fn finish(&self, processor: Processor) -> Result<(), SinksError> {
+        let watch = Watch::new(&self.bootstrap, &self.names, PARTITIONS)?;
+        let all: u64 = watch.input()?.iter().sum();
+        let done = wait::until(PATIENCE, POLL, || -> Result<_, SinksError> {
+            let committed: u64 = watch.committed()?.iter().sum();
+            Ok((committed >= all).then_some(()))
+        })?;
+        match (done, processor.stop(GRACE)?) {
+            (Waited::Met(()), None) => Ok(()),
+            (Waited::Met(()), Some(fault)) => Err(SinksError::Laid(fault)),
+            (Waited::TimedOut, _) => Err(SinksError::Laid(format!(
+                "not committed in {} s",
+                PATIENCE.as_secs()
+            ))),
+        }
+    }
+
+    /// Each record at its time. Offsets follow from the order within a partition.
+    fn feed(&self, each: Duration) -> Result<Vec<Place>, SinksError> {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "0")
+            .create()
+            .map_err(client("feed"))?;
+        let (mut places, mut ends) = (Vec::new(), BTreeMap::<i32, i64>::new());
+        let mut value = String::new();
+        let total = u64::from(self.per_second) * each.as_secs();
+        let started = Instant::now();
+        let drafts = Generator::new(Arc::clone(&self.storefront));
+        for (count, draft) in (0..total).zip(drafts) {
+            let due = Duration::from_micros(count * 1_000_000 / u64::from(self.per_second));
+            thread::sleep(due.saturating_sub(started.elapsed()));
+            payload::write_value(&self.storefront, &draft, &mut value);
+            let partition = self.storefront.partition(draft.key);
+            let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+            let key = storefront::key_name(draft.key);
+            let record = BaseRecord::to(&self.names.input)
+                .partition(partition)
+                .key(&key)
+                .payload(&value);
+            let sent = producer.send(record).map_err(|(error, _)| error);
+            sent.map_err(client("feed"))?;
+            producer.poll(Duration::ZERO);
+            let end = ends.entry(partition).or_default();
+            // A null key has one here.
+            if matches!(draft.kind, Kind::Event | Kind::NullKey) {
+                places.push((partition, *end));
+            }
+            *end += 1;
+        }
+        producer.flush(PATIENCE).map_err(client("feed"))?;
+        Ok(places)
+    }
+
+    /// Milliseconds from record to attribution, by place; of a repeat the last.
+    fn latencies(&self) -> Result<BTreeMap<Place, u64>, SinksError> {
+        let mut taken = BTreeMap::new();
+        self.each(&self.names.input, PARTITIONS, |message| {
+            let place = (message.partition(), message.offset());
+            taken.insert(place, stamp(message));
+        })?;
+        let mut seen = BTreeMap::new();
+        self.each(&self.names.output, 1, |message| {
+            let place = origin(message);
+            if let Some(before) = place.and_then(|place| taken.get(&place)) {
+                let after = u64::try_from(stamp(message) - before).unwrap_or(0);
+                seen.extend(place.map(|place| (place, after)));
+            }
+        })?;
+        Ok(seen)
+    }
+
+    fn each(
+        &self,
+        topic: &str,
+        partitions: u32,
+        mut see: impl FnMut(&BorrowedMessage<'_>),
+    ) -> Result<(), SinksError> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("group.id", "e2e-pace-reader")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .create()
+            .map_err(client("read"))?;
+        let mut all = TopicPartitionList::new();
+        for partition in (0..).take(partitions as usize) {
+            all.add_partition_offset(topic, partition, Offset::Beginning)
+                .map_err(client("read"))?;
+        }
+        consumer.assign(&all).map_err(client("read"))?;
+        let mut ends = 0;
+        while ends < partitions {
+            match consumer.poll(POLL) {
+                Some(Ok(message)) => see(&message),
+                Some(Err(KafkaError::PartitionEOF(_))) => ends += 1,
+                Some(Err(error)) => return Err(client("read")(error).into()),
+                None => wait::pass(Duration::ZERO)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stamp(message: &BorrowedMessage<'_>) -> i64 {
+    message.timestamp().to_millis().unwrap_or(0)
+}
+
+/// Where the record of an output stands.
+fn origin(message: &BorrowedMessage<'_>) -> Option<Place> {
+    let headers = message.headers()?;
+    let text = |name: &str| {
+        let found = headers.iter().find(|own| own.key == name)?;
+        std::str::from_utf8(found.value?).ok()
+    };
+    let partition = text("penstock-partition")?.parse().ok()?;
+    Some((partition, text("penstock-offset")?.parse().ok()?))
+}
+
+/// The storefront that tells of each attribution, with customers in a store of their own.
+fn told_and_slow(text: &str, (names, slow): (&Names, &Proxy)) -> String {
+    let told = format!(
+        "    - name: told\n      produce:\n        topic: {}\n        value: event.id\n",
+        names.output
+    );
+    let (before, after) = text
+        .split_once("    - name: customer\n")
+        .expect("the example has a customer stage");
+    let after = after.replacen("sink: store", "sink: customers", 1);
+    let sink = format!(
+        "  sinks:\n    - name: customers\n      mongodb:\n        hosts: [\"{}\"]\n        \
+         database: {}\n",
+        slow.address(),
+        NAME
+    );
+    let after = after.replacen("  sinks:\n", &sink, 1);
+    format!("{before}{told}    - name: customer\n{after}")
+}
