@@ -171,6 +171,14 @@ impl<'a> Rig<'a> {
         Ok(())
     }
 
+    /// Another feeder goes on: an idempotent producer that was idle during an outage was once seen to
+    /// deliver nothing for a minute after it, and the feeder is not what a scenario is about.
+    pub(crate) fn renew_feed(&mut self) -> Result<(), ScenarioError> {
+        let bootstrap = self.site.broker.bootstrap();
+        self.feed = Some(Feed::new(bootstrap, &self.names.input, self.workload)?);
+        Ok(())
+    }
+
     /// Hands the feed over to a steady stream; [`Rig::streamed`] takes its count.
     pub(crate) fn take_feed(&mut self) -> Result<Feed, ScenarioError> {
         Ok(self.feed.take().ok_or(FeedError::Ended)?)

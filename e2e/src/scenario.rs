@@ -196,6 +196,7 @@ fn broker_stop(mut rig: Rig<'_>, seconds: u64, records: u32) -> Result<Row, Scen
     let stopped = wait::pass(Duration::from_secs(seconds));
     rig.broker().resume()?;
     stopped?;
+    rig.renew_feed()?;
     rig.lay(records - records / 2)?;
     rig.must_have_progressed(&processor);
     let mut fleet = [processor];

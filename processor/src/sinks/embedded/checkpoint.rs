@@ -5,9 +5,10 @@
 //! to it during every copy. So a second connection copies most of the log while groups go on; what
 //! was added meanwhile becomes less with each pass, and the writer itself copies a short remainder.
 //!
-//! After each copy the kernel is told to forget the file's pages. It counts them as the pod's memory,
-//! and it takes those that a table touches again and again for the working set: they would grow with
-//! the file up to the pod's limit, while the pages worth keeping are in the connection's own cache.
+//! The kernel keeps the file's pages, counts them as the pod's memory, and takes those that a table
+//! touches again and again for its working set, which would grow with the file up to the limit. They
+//! make the sink quick, so they may use what nobody else does: after a copy that finds the working set
+//! beyond [`FULL`], the kernel is told to forget them.
 
 use std::{
     fs::File,
@@ -24,7 +25,10 @@ use rusqlite::Connection;
 use rustix::fs::{Advice, fadvise};
 
 use super::schema;
-use crate::sinks::SinkError;
+use crate::{
+    limit::{MemoryGroup, Reading},
+    sinks::SinkError,
+};
 
 /// A remainder that the writer copies itself, ten to twenty milliseconds: about what a busy writer
 /// adds during one copy. More passes would cost more processor time for pages that change often.
@@ -36,6 +40,10 @@ const STEP_PAGES: i64 = 1_000;
 /// A pass copies what it can and waits for nobody; its row is `busy, pages, copied`.
 const COPY: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const LOOK: &str = "PRAGMA wal_checkpoint(NOOP)";
+
+/// Thousandths of the memory limit. Until the next copy the log grows by a quarter of the limit at
+/// most, usually by five eighths of that; the governor acts at 900.
+const FULL: u64 = 600;
 
 /// Bytes of a page.
 const PAGE: u64 = 4_096;
@@ -162,7 +170,7 @@ impl Checkpoints {
             Copying::Writer => {
                 self.next = log.pages + STEP_PAGES;
                 run(connection, COPY)?;
-                self.pages.forget();
+                self.pages.make_room();
             }
         }
         Ok(())
@@ -198,7 +206,7 @@ fn copy_on_request(
     while let Ok(()) = asked.recv() {
         // A copy that failed leaves the log as long as it was; the writer meets the fault itself.
         drop(run(connection, COPY));
-        pages.forget();
+        pages.make_room();
         if done.send(()).is_err() {
             break;
         }
@@ -209,18 +217,36 @@ fn copy_on_request(
 ///
 /// Closing a file ends all locks that a process holds on it, so this must outlive the connections:
 /// [`super::writer`] drops its own one first, and the thread's ends with the thread.
-struct Pages(File);
+struct Pages {
+    file: File,
+    /// `None` where no limit can be read: nothing is to be kept then.
+    group: Option<MemoryGroup>,
+}
 
 impl Pages {
     fn of(path: &Path) -> io::Result<Self> {
-        File::open(path).map(Self)
+        Ok(Self {
+            file: File::open(path)?,
+            group: MemoryGroup::find(Path::new("/")).ok(),
+        })
     }
 
-    /// Pages that are not on the disk yet stay, and are written; the next copy forgets them.
-    fn forget(&self) {
-        // Advice: where a file system does not take it, the kernel forgets when it has to.
-        let (Ok(()) | Err(_)) = fadvise(&self.0, 0, None, Advice::DontNeed);
+    /// After a copy. Pages that are not on the disk yet stay, and are written; the next copy forgets
+    /// them.
+    fn make_room(&self) {
+        let reading = self.group.as_ref().and_then(|group| group.read().ok());
+        if reading.is_some_and(is_full) {
+            // Advice: where a file system does not take it, the kernel forgets when it has to.
+            let (Ok(()) | Err(_)) = fadvise(&self.file, 0, None, Advice::DontNeed);
+        }
     }
+}
+
+fn is_full(reading: Reading) -> bool {
+    let used = reading.working_set.0.saturating_mul(1000);
+    reading
+        .limit
+        .is_some_and(|limit| used >= limit.0.saturating_mul(FULL))
 }
 
 fn run(connection: &Connection, pragma: &str) -> rusqlite::Result<Log> {
