@@ -215,6 +215,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let launch = launch(folder.path(), "echo \"$@\"; exit 3");
         let mut processor = Processor::start(&launch).unwrap();
+        // Waiting closes it, which is what the end of this process would look like.
+        let _held = processor.child.stdin.take();
         let status = processor.child.wait().unwrap();
         assert_eq!(status.code(), Some(3));
         let log = last_lines(&launch.log);
