@@ -24,7 +24,7 @@ use crate::{
 /// Partitions of every input topic.
 pub(crate) const PARTITIONS: u32 = 12;
 /// How long the cluster may take for one thing: a pod to start, an object to settle.
-pub(crate) const SETTLE: Duration = Duration::from_secs(90);
+pub(crate) const SETTLE: Duration = Duration::from_secs(180);
 /// Between two questions to the API server.
 const PAUSE: Duration = Duration::from_millis(400);
 /// Between two looks at a topic.
