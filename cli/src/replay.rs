@@ -57,21 +57,20 @@ pub fn command(arguments: &ReplayArguments) -> Result<ExitCode, Box<dyn Error>> 
         }
     };
     let Some(topic) = &pipeline.failure.dead_letter_topic else {
-        let fault = "spec.failure.deadLetterTopic is absent: there are no letters to replay";
+        let fault =
+            "spec.failure.deadLetterTopic is absent: it names the topic whose letters are replayed";
         writeln!(stderr(), "{}: {fault}", arguments.file.display())?;
         return Ok(ExitCode::from(REFUSED));
     };
     let config = connection(&pipeline.source, arguments)?;
     let consumer = consumer(&config, &pipeline)?;
     let open = || Letters::open(&consumer, topic.as_str(), PATIENCE);
-    let counts = match arguments.dry_run {
-        true => count(open()?, &pipeline, arguments.limit)?,
-        false => {
-            // First: it ends what a command that was killed had begun, and the positions are known.
-            let producer = producer(&config, &pipeline)?;
-            replay(open()?, (&pipeline, &producer), arguments.limit)?
-        }
+    // First: it ends what a command that was killed had begun, and the positions are known.
+    let producer = match arguments.dry_run {
+        true => None,
+        false => Some(producer(&config, &pipeline)?),
     };
+    let counts = replay(open()?, (&pipeline, producer.as_ref()), arguments.limit)?;
     let verb = if arguments.dry_run {
         "would replay"
     } else {
@@ -144,30 +143,10 @@ fn group(pipeline: &ValidatedPipeline) -> String {
     format!("{}.replay", pipeline.source.consumer_group)
 }
 
-fn count(
-    mut letters: Letters<'_>,
-    pipeline: &ValidatedPipeline,
-    limit: Option<u64>,
-) -> Result<Counts, Box<dyn Error>> {
-    let mut counts = Counts::default();
-    loop {
-        let batch = letters.next(room(&counts, limit), PATIENCE)?;
-        if batch.is_empty() {
-            return Ok(counts);
-        }
-        for letter in &batch {
-            tell(
-                &mut counts,
-                letter,
-                restored::judge(letter, &pipeline.source),
-            )?;
-        }
-    }
-}
-
+/// Without a producer letters are only judged.
 fn replay(
     mut letters: Letters<'_>,
-    (pipeline, producer): (&ValidatedPipeline, &BaseProducer),
+    (pipeline, producer): (&ValidatedPipeline, Option<&BaseProducer>),
     limit: Option<u64>,
 ) -> Result<Counts, Box<dyn Error>> {
     let mut counts = Counts::default();
@@ -176,15 +155,19 @@ fn replay(
         if batch.is_empty() {
             return Ok(counts);
         }
-        producer.begin_transaction()?;
+        if let Some(producer) = producer {
+            producer.begin_transaction()?;
+        }
         for letter in &batch {
             let judged = restored::judge(letter, &pipeline.source);
-            if let Judged::Record(record) = &judged {
+            if let (Some(producer), Judged::Record(record)) = (producer, &judged) {
                 restored::send(producer, record, PATIENCE)?;
             }
             tell(&mut counts, letter, judged)?;
         }
-        letters.commit(producer, PATIENCE)?;
+        if let Some(producer) = producer {
+            letters.commit(producer, PATIENCE)?;
+        }
     }
 }
 

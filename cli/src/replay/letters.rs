@@ -33,7 +33,9 @@ impl<'c> Letters<'c> {
         let found = metadata.topics().iter().find(|own| own.name() == topic);
         let partitions = found.map_or(&[][..], |own| own.partitions());
         if partitions.is_empty() {
-            return Err(format!("the brokers know no topic {topic}").into());
+            return Err(format!(
+                "spec.failure.deadLetterTopic: the brokers know no topic {topic}; name one that exists"
+            ).into());
         }
         let mut wanted = TopicPartitionList::new();
         for partition in partitions {

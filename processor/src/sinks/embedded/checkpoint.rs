@@ -219,7 +219,7 @@ fn copy_on_request(
 /// [`super::writer`] drops its own one first, and the thread's ends with the thread.
 struct Pages {
     file: File,
-    /// `None` where no limit can be read: nothing is to be kept then.
+    /// `None` where no limit can be read: then nothing is forgotten.
     group: Option<MemoryGroup>,
 }
 
@@ -260,6 +260,8 @@ fn run(connection: &Connection, pragma: &str) -> rusqlite::Result<Log> {
 
 #[cfg(test)]
 mod tests {
+    use penstock_sizing::Bytes;
+
     use super::*;
 
     const LENGTHS: Lengths = Lengths {
@@ -279,6 +281,18 @@ mod tests {
         assert_eq!(decide(8_000, 0, 6_000), Copying::Writer);
         // All copied: the next group starts the log anew.
         assert_eq!(decide(8_000, 8_000, 6_000), Copying::Nobody);
+    }
+
+    #[test]
+    fn pages_are_forgotten_beyond_three_fifths_of_a_limit() {
+        let reading = |used, limit: Option<u64>| Reading {
+            limit: limit.map(Bytes),
+            working_set: Bytes(used),
+            oom_kills: 0,
+        };
+        assert!(!is_full(reading(599, Some(1_000))));
+        assert!(is_full(reading(600, Some(1_000))));
+        assert!(!is_full(reading(u64::MAX, None)));
     }
 
     #[test]
