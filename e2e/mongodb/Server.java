@@ -20,7 +20,7 @@ public class Server {
       @Override public int getWireVersion() { return WIRE_VERSION; }
     });
     MongoServer server = new MongoServer(backend);
-    server.bind("127.0.0.1", Integer.parseInt(arguments[0]));
+    server.bind(arguments[0], Integer.parseInt(arguments[1]));
     Thread.currentThread().join();
   }
 

@@ -97,6 +97,15 @@ impl Guarded {
         Ok(Duration::from_millis(ticks * MILLIS_A_TICK))
     }
 
+    /// Memory that it has in pages of its own and of files, KiB.
+    pub(crate) fn resident(&self) -> Result<u64, ChildError> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let text = text.map_err(|error| self.fault(error))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        Ok(number.unwrap_or(0))
+    }
+
     /// Kills it and waits until it is gone.
     pub(crate) fn kill(&mut self) -> Result<(), ChildError> {
         let ended = self.child.kill().and_then(|()| self.child.wait());

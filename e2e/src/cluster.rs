@@ -18,6 +18,8 @@ use crate::{
     interrupt::{self, Interrupted},
     kafka::{Broker, BrokerError},
     observe::ObserveError,
+    services::ServiceError,
+    sinks::SinksError,
     topics::TopicError,
 };
 
@@ -25,6 +27,7 @@ mod ground;
 mod images;
 mod install;
 mod kubectl;
+mod kubelet;
 mod manifest;
 mod owned;
 mod scenario;
@@ -83,6 +86,10 @@ pub(crate) enum CheckError {
     Feed(#[from] FeedError),
     #[error(transparent)]
     Observe(#[from] ObserveError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error(transparent)]
+    Sinks(#[from] SinksError),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }

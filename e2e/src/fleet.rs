@@ -185,6 +185,11 @@ impl Processor {
         Ok(self.process.cpu()?)
     }
 
+    /// Its resident memory, KiB.
+    pub(crate) fn resident(&self) -> Result<u64, FleetError> {
+        Ok(self.process.resident()?)
+    }
+
     /// Stops it as a whole without ending it: it does not notice.
     pub(crate) fn suspend(&self) -> Result<(), FleetError> {
         Ok(self.process.signal(Signal::STOP)?)

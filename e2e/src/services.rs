@@ -2,12 +2,12 @@
 //! Layer: shell
 
 mod install;
-mod search;
+pub(crate) mod search;
 
 use std::{
     fs,
     io::{self, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
     path::Path,
     process::ExitCode,
     time::Duration,
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &ServicesArguments) -> Result<ExitCode, ServiceErro
         [] => &Store::ALL,
         chosen => chosen,
     };
-    let services = start_all(stores)?;
+    let services = start_all(Ipv4Addr::LOCALHOST, stores)?;
     let mut text = io::stdout();
     for service in &services {
         writeln!(
@@ -84,9 +84,10 @@ pub(crate) fn run(arguments: &ServicesArguments) -> Result<ExitCode, ServiceErro
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts them at once and waits until each answers.
-pub(crate) fn start_all(stores: &[Store]) -> Result<Vec<Service>, ServiceError> {
-    let started: Result<Vec<_>, _> = stores.iter().map(|store| Service::start(*store)).collect();
+/// Starts them at once on an address of this host and waits until each answers.
+pub(crate) fn start_all(host: Ipv4Addr, stores: &[Store]) -> Result<Vec<Service>, ServiceError> {
+    let started = stores.iter().map(|store| Service::start(*store, host));
+    let started: Result<Vec<_>, _> = started.collect();
     let mut services = started?;
     for service in &mut services {
         service.await_ready()?;
@@ -117,7 +118,7 @@ impl Store {
 /// A running store; the process goes before its folder.
 pub(crate) struct Service {
     store: Store,
-    port: u16,
+    place: SocketAddrV4,
     process: Guarded,
     _folder: TempDir,
 }
@@ -125,21 +126,21 @@ pub(crate) struct Service {
 impl Service {
     /// Installs if needed and starts; it answers a little later. Call it from the main thread,
     /// whose end is the end of the process.
-    pub(crate) fn start(store: Store) -> Result<Self, ServiceError> {
+    pub(crate) fn start(store: Store, host: Ipv4Addr) -> Result<Self, ServiceError> {
         let folder = TempDir::with_prefix("penstock-e2e-store-")?;
-        let port = free_port()?;
+        let place = SocketAddrV4::new(host, free_port()?);
         let log = folder.path().join("output.log");
         let mut command = match store {
             Store::Elasticsearch | Store::Opensearch => {
-                search::command(store, folder.path(), port)?
+                search::command(store, folder.path(), place)?
             }
-            Store::Mongodb => mongodb(folder.path(), port)?,
-            Store::Redis => redis(folder.path(), port),
+            Store::Mongodb => mongodb(folder.path(), place)?,
+            Store::Redis => redis(folder.path(), place),
         };
         let process = Guarded::spawn(store.variable(), &mut command, &log)?;
         Ok(Self {
             store,
-            port,
+            place,
             process,
             _folder: folder,
         })
@@ -168,9 +169,7 @@ impl Service {
             Store::Elasticsearch | Store::Opensearch => {
                 search::answers(&self.address()).unwrap_or(false)
             }
-            Store::Mongodb | Store::Redis => {
-                TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
-            }
+            Store::Mongodb | Store::Redis => TcpStream::connect(self.place).is_ok(),
         }
     }
 
@@ -199,7 +198,7 @@ impl Service {
 
     /// `host:port`.
     pub(crate) fn address(&self) -> String {
-        format!("{}:{}", Ipv4Addr::LOCALHOST, self.port)
+        self.place.to_string()
     }
 }
 
@@ -213,19 +212,23 @@ impl Drop for Service {
     }
 }
 
-fn mongodb(folder: &Path, port: u16) -> Result<std::process::Command, ServiceError> {
+fn mongodb(folder: &Path, place: SocketAddrV4) -> Result<std::process::Command, ServiceError> {
     let libraries = install::mongodb()?;
     install::mongodb_main(&libraries, folder)?;
     let class_path = format!("{}:{}", folder.display(), libraries.join("*").display());
     let mut command = child::command("java");
-    command.args(["-Xmx512m", "-cp", &class_path, "Server", &port.to_string()]);
+    command.args(["-Xmx512m", "-cp", &class_path, "Server"]);
+    command.args([place.ip().to_string(), place.port().to_string()]);
     Ok(command)
 }
 
 /// Nothing is kept on disk: it lives as long as a test.
-fn redis(folder: &Path, port: u16) -> std::process::Command {
+fn redis(folder: &Path, place: SocketAddrV4) -> std::process::Command {
     let mut command = child::command("redis-server");
-    command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+    command.args(["--bind", &place.ip().to_string()]);
+    command.args(["--port", &place.port().to_string()]);
+    // Nothing but a run of this program reaches an address of its own network.
+    command.args(["--protected-mode", "no"]);
     command.args(["--save", "", "--appendonly", "no"]);
     command.arg("--dir").arg(folder);
     command

@@ -1,7 +1,11 @@
 //! `cargo e2e sinks`: the storefront on real stores, with faults, compared with a reference.
 //! Layer: shell
 
-mod ground;
+pub(crate) mod books;
+mod counters;
+mod fail_points;
+pub(crate) mod ground;
+mod isolation;
 mod observe;
 mod pace;
 mod pipeline;

@@ -12,6 +12,8 @@ pub(crate) struct Status {
     pub(crate) window: u64,
     /// What clients and brokers complain about now.
     pub(crate) trouble: Option<String>,
+    /// Assignments and revocations answered.
+    pub(crate) rebalances: u64,
 }
 
 /// Reads the JSON; `None` while it does not name both.
@@ -21,10 +23,12 @@ pub(crate) fn parse(body: &[u8]) -> Option<Status> {
     let partitions = assigned?.as_array()?.len() as u64;
     let window = json.pointer("/plan/windowRecords")?.as_u64()?;
     let trouble = json.pointer("/source/trouble").and_then(Value::as_str);
+    let rebalances = json.pointer("/source/rebalances").and_then(Value::as_u64);
     Some(Status {
         partitions,
         window,
         trouble: trouble.map(str::to_owned),
+        rebalances: rebalances.unwrap_or(0),
     })
 }
 
@@ -41,6 +45,7 @@ mod tests {
                 partitions: 1,
                 window: 512,
                 trouble: None,
+                rebalances: 0,
             })
         );
         assert_eq!(parse(b"{}"), None);

@@ -8,6 +8,7 @@ mod near;
 mod key;
 mod ledger;
 mod slab;
+mod node;
 mod index;
 mod lane;
 mod ring;

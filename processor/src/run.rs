@@ -22,6 +22,7 @@ use penstock_sizing::{Bytes, Plan, Refusal};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
+    time::MissedTickBehavior,
 };
 
 pub(crate) use self::assemble::bootstrap;
@@ -224,6 +225,9 @@ async fn until_told(
     settings: &mut Option<SettingsFile>,
 ) -> Result<(), RunError> {
     let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // An idle process has nothing to wake up for a hundred times a second.
+    let mut waiting = true;
     let mut observations = tokio::time::interval(OBSERVE);
     let mut samples = tokio::time::interval(GOVERN);
     loop {
@@ -231,6 +235,7 @@ async fn until_told(
             _ = stop.terminate.recv() => return Ok(()),
             _ = stop.interrupt.recv() => return Ok(()),
             _ = samples.tick() => {
+                running.check()?;
                 observatory.govern();
                 running.follow(observatory);
             }
@@ -239,7 +244,8 @@ async fn until_told(
                 settings.iter_mut().for_each(|file| observatory.follow(file));
                 trail.leave(observatory);
             }
-            _ = ticks.tick() => running.tick()?,
+            _ = ticks.tick(), if waiting => waiting = running.tick(),
+            () = running.parked(), if !waiting => waiting = true,
         }
     }
 }

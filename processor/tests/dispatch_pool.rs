@@ -12,7 +12,7 @@ use penstock_processor::{
     dispatch::{
         Blame, Epoch, Full, Key, Limits, Tick,
         pool::{
-            Admission, Budgets, Dispatcher, Gate, Lanes, Locality, Next, Outcome, PoolId,
+            Admission, Budgets, Dispatcher, Gate, Job, Lanes, Locality, Next, Outcome, PoolId,
             Watermark, Worker,
         },
     },
@@ -318,4 +318,27 @@ async fn a_backlog_of_one_partition_delays_another_by_one_turn() {
         turns.extend(of);
     }
     assert_eq!(turns, [0, 1, 0, 2, 1, 0, 1, 0]);
+}
+
+/// Whoever keeps time hears of the first parked key, and that there is none left.
+#[tokio::test]
+async fn a_parked_key_is_told_until_its_time_has_come() {
+    let dispatcher: Dispatcher<u64> = Dispatcher::new(Lanes::with_detached(0), BUDGETS);
+    dispatcher.assign(partition(0), Epoch(1));
+    dispatcher.admit(partition(0), &mut VecDeque::from([admission(0, 7, 10)]));
+    let mut worker = dispatcher.worker(PoolId(0), Locality::Local);
+    assert_eq!(worker.next().await, Next::Turn);
+    assert!(!dispatcher.tick(Tick(1)), "nothing waits yet");
+    let Job { seat, payload, .. } = worker.pop().expect("one record is there");
+    let park = Outcome::Park {
+        payload,
+        until: Tick(5),
+        blame: Blame::Sink,
+    };
+    worker.settle(seat, park);
+    worker.finish();
+    dispatcher.parked().await;
+    assert!(dispatcher.tick(Tick(4)), "its time has not come");
+    assert!(!dispatcher.tick(Tick(5)), "it is ready");
+    assert_eq!(worker.next().await, Next::Turn);
 }

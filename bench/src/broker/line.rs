@@ -76,7 +76,8 @@ async fn process(options: &Options, plan: &Plan, shape: &Shape) -> Result<Round,
         let now = looks.tick().await.into_std();
         if now - ticked >= TICK {
             ticked = now;
-            running.tick()?;
+            running.check()?;
+            running.tick();
         }
         let seen = counters.totals().total();
         if seen > 0 {

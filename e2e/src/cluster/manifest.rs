@@ -23,7 +23,15 @@ impl Manifest {
             .replace("${OUTPUT}", &names.output)
             .replace("${DEAD}", &names.dead)
             .replace("${GROUP}", &names.group);
-        Self(serde_saphyr::from_str(&text).expect("the template is YAML"))
+        Self::read(&text)
+    }
+
+    /// A manifest as it stands in a file of this program.
+    ///
+    /// # Panics
+    /// When the text is no YAML.
+    pub(crate) fn read(text: &str) -> Self {
+        Self(serde_saphyr::from_str(text).expect("a manifest is YAML"))
     }
 
     /// A manifest as it stands in a file.

@@ -5,6 +5,7 @@ use clap::ValueEnum;
 
 use super::{CheckError, Site, world::World};
 
+mod api_only;
 mod children;
 mod faults;
 mod many;
@@ -14,6 +15,7 @@ mod rights;
 mod rollout;
 mod smoke;
 mod states;
+mod storefront;
 mod upgrade;
 
 /// Figures and remarks of a scenario that passed.
@@ -38,6 +40,8 @@ pub(crate) enum Scenario {
     Credentials,
     /// Pause, resume, drain with evidence.
     States,
+    /// The storefront on Elasticsearch, MongoDB and Redis, its processors killed.
+    Storefront,
     /// Deletion at any moment.
     Deletion,
     /// A ConfigMap of the same name that somebody else made.
@@ -58,6 +62,8 @@ pub(crate) enum Scenario {
     NodeDrain,
     /// Many pipelines at once, then idling.
     Many,
+    /// A thousand pipelines without a node for their pods.
+    ApiOnly,
     /// New rules of the kind over objects that were stored before.
     Upgrade,
     /// Every call of the operator against its role; what no test here can show.
@@ -76,6 +82,7 @@ impl Scenario {
             Self::UnknownTopic => "unknown-topic",
             Self::Credentials => "credentials",
             Self::States => "states",
+            Self::Storefront => "storefront",
             Self::Deletion => "deletion",
             Self::Foreign => "foreign",
             Self::SharedGroup => "shared-group",
@@ -86,6 +93,7 @@ impl Scenario {
             Self::Denials => "denials",
             Self::NodeDrain => "node-drain",
             Self::Many => "many",
+            Self::ApiOnly => "api-only",
             Self::Upgrade => "upgrade",
             Self::Rights => "rights",
         }
@@ -101,6 +109,7 @@ impl Scenario {
             | Self::ClusterFacts
             | Self::UnknownTopic
             | Self::States
+            | Self::Storefront
             | Self::Leader
             | Self::OomKilled
             | Self::Upgrade
@@ -113,7 +122,8 @@ impl Scenario {
             | Self::OperatorDown
             | Self::Denials
             | Self::NodeDrain
-            | Self::Many => false,
+            | Self::Many
+            | Self::ApiOnly => false,
         }
     }
 
@@ -137,6 +147,7 @@ impl Scenario {
             Self::UnknownTopic => refusal::unknown_topic,
             Self::Credentials => refusal::credentials,
             Self::States => states::states,
+            Self::Storefront => storefront::storefront,
             Self::Deletion => states::deletion,
             Self::Foreign => children::foreign,
             Self::SharedGroup => children::shared_group,
@@ -147,6 +158,7 @@ impl Scenario {
             Self::Denials => refusal::denials,
             Self::NodeDrain => faults::node_drain,
             Self::Many => many::many,
+            Self::ApiOnly => api_only::api_only,
             Self::Upgrade => upgrade::upgrade,
             Self::Rights => rights::rights,
         }

@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{SocketAddrV4, TcpStream},
     os::unix::fs::chown,
     path::Path,
     process::Command,
@@ -23,7 +23,11 @@ const ANSWER: Duration = Duration::from_secs(20);
 const NOBODY: u32 = 65_534;
 
 /// The command that starts it, its folder prepared.
-pub(super) fn command(store: Store, folder: &Path, port: u16) -> Result<Command, ServiceError> {
+pub(super) fn command(
+    store: Store,
+    folder: &Path,
+    place: SocketAddrV4,
+) -> Result<Command, ServiceError> {
     let (home, java, name, prefix) = match store {
         Store::Opensearch => (
             install::opensearch()?,
@@ -40,7 +44,8 @@ pub(super) fn command(store: Store, folder: &Path, port: u16) -> Result<Command,
     };
     let settings = folder.join("config");
     copy_folder(&home.join("config"), &settings)?;
-    write_settings(store, folder, &settings.join(format!("{name}.yml")), port)?;
+    let file = settings.join(format!("{name}.yml"));
+    write_settings(store, folder, &file, place)?;
     drop_options(&settings.join("jvm.options"))?;
     // The home keeps no state, but it is looked for there.
     fs::create_dir_all(home.join("plugins"))?;
@@ -86,9 +91,15 @@ fn give_away(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn write_settings(store: Store, folder: &Path, file: &Path, port: u16) -> Result<(), ServiceError> {
+fn write_settings(
+    store: Store,
+    folder: &Path,
+    file: &Path,
+    place: SocketAddrV4,
+) -> Result<(), ServiceError> {
     let mut text = SETTINGS
-        .replace("${PORT}", &port.to_string())
+        .replace("${HOST}", &place.ip().to_string())
+        .replace("${PORT}", &place.port().to_string())
         .replace("${TRANSPORT_PORT}", &free_port()?.to_string())
         .replace("${FOLDER}", &folder.display().to_string());
     if store == Store::Elasticsearch {
@@ -114,14 +125,22 @@ pub(super) fn answers(address: &str) -> io::Result<bool> {
     Ok(health.contains(" 200 ") && !health.contains("\"status\":\"red\""))
 }
 
+/// What a body usually is.
+pub(crate) const JSON: &str = "application/json";
+
 /// A question of the older protocol, whose answer ends with its connection: head and body.
 pub(super) fn ask(address: &str, line: &str, body: &str) -> io::Result<String> {
+    ask_of(address, (line, JSON), body)
+}
+
+/// The same with a body of another kind.
+pub(crate) fn ask_of(address: &str, (line, kind): (&str, &str), body: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWER))?;
     let length = body.len();
     write!(
         stream,
-        "{line} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        "{line} HTTP/1.0\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

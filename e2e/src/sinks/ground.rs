@@ -1,8 +1,9 @@
 //! What a run of the storefront on real stores stands on.
 //! Layer: shell
 
-use std::path::Path;
+use std::{net::Ipv4Addr, path::Path};
 
+use super::pipeline::Doors;
 use crate::{
     fleet::Program,
     kafka::Broker,
@@ -20,7 +21,8 @@ pub(crate) struct Stores {
 impl Stores {
     /// Starts them at once.
     pub(crate) fn start() -> Result<Self, ServiceError> {
-        let services: Result<[Service; 4], _> = start_all(&Store::ALL)?.try_into();
+        let services: Result<[Service; 4], _> =
+            start_all(Ipv4Addr::LOCALHOST, &Store::ALL)?.try_into();
         let [elasticsearch, opensearch, mongodb, redis] =
             services.unwrap_or_else(|_| unreachable!("one for each store"));
         Ok(Self {
@@ -39,6 +41,26 @@ impl Stores {
             &self.mongodb,
             &self.redis,
         ]
+    }
+}
+
+/// The stores of one pipeline.
+#[derive(Clone, Copy)]
+pub(crate) struct Places<'a> {
+    pub(crate) search: &'a Service,
+    pub(crate) mongodb: &'a Service,
+    pub(crate) redis: &'a Service,
+}
+
+impl Places<'_> {
+    /// Where a pipeline finds them, and the broker.
+    pub(crate) fn doors(&self, kafka: &str) -> Doors {
+        Doors {
+            kafka: kafka.to_owned(),
+            search: self.search.address(),
+            mongodb: self.mongodb.address(),
+            redis: self.redis.address(),
+        }
     }
 }
 

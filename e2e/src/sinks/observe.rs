@@ -11,7 +11,7 @@ use penstock_cli::demo::{
 };
 use serde_json::{Value, json};
 
-use super::{SinksError, ground::Stores};
+use super::{SinksError, ground::Places};
 use crate::services::Service;
 
 /// Documents of one page.
@@ -161,6 +161,18 @@ pub(crate) fn forgive_duplicates(log: &Log, audit: &mut Audit<'_>) {
     }
 }
 
+/// How often Redis was asked for a command so far, such as `evalsha` or `script|load`.
+pub(crate) fn calls(redis: &Service, command: &str) -> Result<u64, SinksError> {
+    let mut connection = connect(redis)?;
+    let page: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query(&mut connection)?;
+    let name = format!("cmdstat_{command}:calls=");
+    let line = page.lines().find_map(|line| line.strip_prefix(&name));
+    let count = line.and_then(|line| line.split(',').next()?.parse().ok());
+    Ok(count.unwrap_or(0))
+}
+
 /// A connection to Redis itself.
 pub(crate) fn connect(redis: &Service) -> Result<redis::Connection, SinksError> {
     let client = redis::Client::open(format!("redis://{}", redis.address()))?;
@@ -169,11 +181,11 @@ pub(crate) fn connect(redis: &Service) -> Result<redis::Connection, SinksError> 
 
 /// All of it.
 pub(crate) fn stores(
-    stores: &Stores,
-    (search, scenario): (&Service, &str),
+    places: &Places<'_>,
+    scenario: &str,
     audit: &mut Audit<'_>,
 ) -> Result<(), SinksError> {
-    events(search, scenario, audit)?;
-    counters(search, scenario, audit)?;
-    documents(&stores.mongodb, scenario, audit)
+    events(places.search, scenario, audit)?;
+    counters(places.search, scenario, audit)?;
+    documents(places.mongodb, scenario, audit)
 }

@@ -25,12 +25,16 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
-use super::{SinksError, ground::Ground, pipeline, proxy::Proxy};
+use super::{
+    SinksError,
+    ground::{Ground, Places},
+    pipeline,
+    proxy::Proxy,
+};
 use crate::{
     fleet::{self, Launcher, Processor},
     names::Names,
     report::{Row, Verdict},
-    sinks::pipeline::Doors,
     topics::{self, Watch, client},
     wait::{self, Waited},
 };
@@ -44,7 +48,7 @@ const SLOW: Duration = Duration::from_millis(190);
 /// processor and the broker. Beyond their highest rate the figure would be the age of a backlog.
 const PACES: [u32; 2] = [167, 400];
 /// Before anything is measured.
-const WARM_UP: Duration = Duration::from_secs(30);
+pub(super) const WARM_UP: Duration = Duration::from_secs(30);
 /// 99 of 100 attributions, at most.
 const GOAL: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -56,7 +60,7 @@ pub(super) fn pace(ground: &Ground<'_>, each: Duration) -> Result<Row, SinksErro
     let started = Instant::now();
     let (mut figures, mut faults, mut records) = (Vec::new(), Vec::new(), 0);
     for per_second in PACES {
-        let scene = Scene::new(ground, per_second)?;
+        let scene = Scene::new(ground, (NAME, per_second))?;
         let (warm_up, measured) = scene.run(each, &mut figures)?;
         let mut seen = scene.latencies()?;
         let events = [warm_up.as_slice(), &measured].concat();
@@ -70,15 +74,11 @@ pub(super) fn pace(ground: &Ground<'_>, each: Duration) -> Result<Row, SinksErro
             ));
         }
         seen.retain(|at, _| !warm_up.contains(at));
-        let mut all: Vec<u64> = seen.into_values().collect();
-        all.sort_unstable();
-        let at = |permille: usize| all.get(all.len() * permille / 1000).copied().unwrap_or(0);
+        let [median, p99, p999] = percentiles(seen.into_values().collect());
         figures.push(format!(
-            "{per_second}/s: attribution after {} ms (median), {} ms (p99, goal {}), {} ms (p99.9)",
-            at(500),
-            at(990),
+            "{per_second}/s: attribution after {median} ms (median), {p99} ms (p99, goal {}), \
+             {p999} ms (p99.9)",
             GOAL.as_millis(),
-            at(999)
         ));
     }
     let verdict = match faults.is_empty() {
@@ -94,17 +94,24 @@ pub(super) fn pace(ground: &Ground<'_>, each: Duration) -> Result<Row, SinksErro
     })
 }
 
+/// Median, p99 and p99.9.
+pub(super) fn percentiles(mut all: Vec<u64>) -> [u64; 3] {
+    all.sort_unstable();
+    [500, 990, 999].map(|permille| all.get(all.len() * permille / 1000).copied().unwrap_or(0))
+}
+
 /// Partition and offset in the input topic.
-type Place = (i32, i64);
+pub(super) type Place = (i32, i64);
 
 /// What appends records, and where the next ones of each partition will stand.
-struct Feeder {
+pub(super) struct Feeder {
     producer: BaseProducer,
     drafts: Generator,
     ends: BTreeMap<i32, i64>,
 }
 
-struct Scene {
+/// A storefront whose attributions are told, and whose customers' store is slow.
+pub(super) struct Scene {
     bootstrap: String,
     names: Names,
     per_second: u32,
@@ -116,10 +123,15 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(ground: &Ground<'_>, per_second: u32) -> Result<Self, SinksError> {
+    /// Fresh topics; nothing runs yet.
+    pub(super) fn new(
+        ground: &Ground<'_>,
+        (scenario, per_second): (&str, u32),
+    ) -> Result<Self, SinksError> {
         let run = format!("{:x}-{}", ground.seed, std::process::id());
-        let names = Names::new(&format!("{NAME}-{per_second}"), &run);
-        let folder = ground.folder.join("sinks").join(NAME);
+        let name = format!("{scenario}-{per_second}");
+        let names = Names::new(&name, &run);
+        let folder = ground.folder.join("sinks").join(scenario);
         fleet::fresh_folder(&folder)?;
         let bootstrap = ground.broker.bootstrap().to_owned();
         let counts = [
@@ -131,13 +143,12 @@ impl Scene {
         topics::create_all(&bootstrap, &counts, &stamped)?;
         let slow = Proxy::start(ground.stores.mongodb.address())?;
         slow.slow(SLOW);
-        let doors = Doors {
-            kafka: bootstrap.clone(),
-            search: ground.stores.elasticsearch.address(),
-            mongodb: ground.stores.mongodb.address(),
-            redis: ground.stores.redis.address(),
+        let places = Places {
+            search: &ground.stores.elasticsearch,
+            mongodb: &ground.stores.mongodb,
+            redis: &ground.stores.redis,
         };
-        let name = format!("{NAME}-{per_second}");
+        let doors = places.doors(&bootstrap);
         let text = told_and_slow(&pipeline::write(&name, &doors, &names), (&names, &slow));
         let storefront = Arc::new(Storefront::new(Workload {
             seed: ground.seed,
@@ -167,10 +178,7 @@ impl Scene {
         each: Duration,
         figures: &mut Vec<String>,
     ) -> Result<(Vec<Place>, Vec<Place>), SinksError> {
-        let mut processor = self
-            .launcher
-            .start(&self.text, u64::from(self.per_second))?;
-        processor.await_assigned()?;
+        let processor = self.start()?;
         let mut feeder = self.feeder()?;
         let warm_up = self.feed(&mut feeder, WARM_UP)?;
         let (started, cpu) = (Instant::now(), processor.cpu()?);
@@ -185,7 +193,17 @@ impl Scene {
         Ok((warm_up, measured))
     }
 
-    fn feeder(&self) -> Result<Feeder, SinksError> {
+    /// Starts the processor and waits until it has partitions.
+    pub(super) fn start(&self) -> Result<Processor, SinksError> {
+        let mut processor = self
+            .launcher
+            .start(&self.text, u64::from(self.per_second))?;
+        processor.await_assigned()?;
+        Ok(processor)
+    }
+
+    /// What the records come from.
+    pub(super) fn feeder(&self) -> Result<Feeder, SinksError> {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", &self.bootstrap)
             .set("enable.idempotence", "true")
@@ -199,7 +217,8 @@ impl Scene {
         })
     }
 
-    fn finish(&self, processor: Processor) -> Result<(), SinksError> {
+    /// Waits until everything is committed and stops it.
+    pub(super) fn finish(&self, processor: Processor) -> Result<(), SinksError> {
         let watch = Watch::new(&self.bootstrap, &self.names, PARTITIONS)?;
         let all: u64 = watch.input()?.iter().sum();
         let done = wait::until(PATIENCE, POLL, || -> Result<_, SinksError> {
@@ -217,7 +236,11 @@ impl Scene {
     }
 
     /// Each record at its time. Offsets follow from the order within a partition.
-    fn feed(&self, feeder: &mut Feeder, each: Duration) -> Result<Vec<Place>, SinksError> {
+    pub(super) fn feed(
+        &self,
+        feeder: &mut Feeder,
+        each: Duration,
+    ) -> Result<Vec<Place>, SinksError> {
         let Feeder {
             producer,
             drafts,
@@ -252,7 +275,7 @@ impl Scene {
     }
 
     /// Milliseconds from record to attribution, by place; of a repeat the last.
-    fn latencies(&self) -> Result<BTreeMap<Place, u64>, SinksError> {
+    pub(super) fn latencies(&self) -> Result<BTreeMap<Place, u64>, SinksError> {
         let mut taken = BTreeMap::new();
         self.each(&self.names.input, PARTITIONS, |message| {
             let place = (message.partition(), message.offset());

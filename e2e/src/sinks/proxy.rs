@@ -23,7 +23,23 @@ pub(crate) enum Fault {
     Refuse,
 }
 
+/// Which way something passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// To the store: the effects before it are known, this one is not there.
+    Request,
+    /// Back: this effect is there, and nobody knows.
+    Answer,
+}
+
+impl Way {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Request, Self::Answer];
+}
+
 const NONE: u8 = 0;
+/// Between two looks at whether what is held may go on.
+const LOOK: Duration = Duration::from_millis(1);
 
 impl Fault {
     fn code(self) -> u8 {
@@ -40,6 +56,10 @@ struct State {
     /// Milliseconds before each answer.
     slowness: AtomicU64,
     fault: AtomicU8,
+    /// Requests and answers until everything is held; 0 is no trap.
+    requests_left: AtomicU64,
+    answers_left: AtomicU64,
+    sprung: AtomicBool,
     struck: AtomicU64,
     ended: AtomicBool,
 }
@@ -55,6 +75,26 @@ impl State {
             .compare_exchange(fault.code(), NONE, SeqCst, SeqCst);
         self.struck.fetch_add(u64::from(once.is_ok()), SeqCst);
         once.is_ok()
+    }
+
+    fn left(&self, way: Way) -> &AtomicU64 {
+        match way {
+            Way::Request => &self.requests_left,
+            Way::Answer => &self.answers_left,
+        }
+    }
+
+    /// Counts a passage; from the one that springs the trap on, all wait until the proxy is healed.
+    fn pass(&self, way: Way) {
+        let before = self
+            .left(way)
+            .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        if before == Ok(1) {
+            self.sprung.store(true, SeqCst);
+        }
+        while self.sprung.load(SeqCst) && !self.ended.load(SeqCst) {
+            thread::sleep(LOOK);
+        }
     }
 }
 
@@ -99,9 +139,23 @@ impl Proxy {
         self.state.slowness.store(millis, SeqCst);
     }
 
+    /// Holds everything from the `passages`-th on that goes this way.
+    pub(crate) fn trap(&self, way: Way, passages: u64) {
+        self.state.left(way).store(passages, SeqCst);
+    }
+
+    /// Whether everything is held.
+    pub(crate) fn is_sprung(&self) -> bool {
+        self.state.sprung.load(SeqCst)
+    }
+
     /// Passes everything on again.
     pub(crate) fn heal(&self) {
         self.state.fault.store(NONE, SeqCst);
+        for way in Way::ALL {
+            self.state.left(way).store(0, SeqCst);
+        }
+        self.state.sprung.store(false, SeqCst);
     }
 
     /// Connections that were cut or whose answer was swallowed.
@@ -127,22 +181,27 @@ fn carry(client: TcpStream, to: &str, state: &Arc<State>) -> io::Result<()> {
         stream.set_nodelay(true)?;
     }
     let ways = [
-        (client.try_clone()?, server.try_clone()?, Fault::Cut),
-        (server, client, Fault::Swallow),
+        (client.try_clone()?, server.try_clone()?, Way::Request),
+        (server, client, Way::Answer),
     ];
-    for (from, into, fault) in ways {
+    for (from, into, way) in ways {
         let state = Arc::clone(state);
-        thread::spawn(move || pass_on(from, into, (&state, fault)));
+        thread::spawn(move || pass_on(from, into, (&state, way)));
     }
     Ok(())
 }
 
-fn pass_on(mut from: TcpStream, mut into: TcpStream, (state, fault): (&State, Fault)) {
+fn pass_on(mut from: TcpStream, mut into: TcpStream, (state, way): (&State, Way)) {
     let mut buffer = vec![0; 64 << 10];
+    let fault = match way {
+        Way::Request => Fault::Cut,
+        Way::Answer => Fault::Swallow,
+    };
     while let Ok(read @ 1..) = from.read(&mut buffer) {
-        if fault == Fault::Swallow {
+        if way == Way::Answer {
             thread::sleep(Duration::from_millis(state.slowness.load(SeqCst)));
         }
+        state.pass(way);
         if state.strikes(fault) || into.write_all(&buffer[..read]).is_err() {
             break;
         }

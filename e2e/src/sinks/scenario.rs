@@ -7,10 +7,12 @@ use clap::ValueEnum;
 
 use super::{
     SinksError,
+    books::Sets,
+    counters, fail_points,
     ground::Ground,
-    observe, pace,
+    isolation, observe, pace,
     proxy::{Fault, Proxy},
-    trial::{Sets, Trial},
+    trial::Trial,
 };
 use crate::{report::Row, scenario::Length, services::Store, wait};
 
@@ -19,6 +21,8 @@ use crate::{report::Row, scenario::Length, services::Store, wait};
 pub(crate) enum SinkScenario {
     /// SIGKILL of the processor at random points.
     StoreKills,
+    /// SIGKILL between two effects: a store has answered and nobody knows, or is not asked yet.
+    FailPoints,
     /// Each store in turn stopped for longer than all attempts of a record.
     StoreOutage,
     /// Connections cut, answers swallowed after the write, and SCRIPT FLUSH all the time.
@@ -33,6 +37,10 @@ pub(crate) enum SinkScenario {
     Rate,
     /// How soon an attribution is stored while the customer stage is slow.
     Pace,
+    /// How soon an attribution is stored while Redis stands still.
+    Isolation,
+    /// What a flush of many counters needs, and that counters which expire at once are read once.
+    Counters,
 }
 
 impl SinkScenario {
@@ -40,6 +48,7 @@ impl SinkScenario {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::StoreKills => "store-kills",
+            Self::FailPoints => "fail-points",
             Self::StoreOutage => "store-outage",
             Self::StoreFaults => "store-faults",
             Self::RedisLoss => "redis-loss",
@@ -47,6 +56,8 @@ impl SinkScenario {
             Self::Zombie => "zombie",
             Self::Rate => "rate",
             Self::Pace => "pace",
+            Self::Isolation => "isolation",
+            Self::Counters => "counters",
         }
     }
 
@@ -54,18 +65,33 @@ impl SinkScenario {
     /// more records than the windows of all partitions, and figures need a quiet machine.
     pub(super) fn is_short(self) -> bool {
         match self {
-            Self::StoreKills | Self::StoreOutage | Self::StoreFaults | Self::ReadOnly => true,
-            Self::RedisLoss | Self::Zombie | Self::Rate | Self::Pace => false,
+            Self::StoreKills
+            | Self::FailPoints
+            | Self::StoreOutage
+            | Self::StoreFaults
+            | Self::ReadOnly => true,
+            Self::RedisLoss
+            | Self::Zombie
+            | Self::Rate
+            | Self::Pace
+            | Self::Isolation
+            | Self::Counters => false,
         }
     }
 
     /// Half of them on each of the search clusters.
     fn search(self) -> Store {
         match self {
-            Self::StoreKills | Self::StoreOutage | Self::Zombie | Self::Rate | Self::Pace => {
-                Store::Elasticsearch
+            Self::StoreFaults | Self::RedisLoss | Self::ReadOnly | Self::FailPoints => {
+                Store::Opensearch
             }
-            Self::StoreFaults | Self::RedisLoss | Self::ReadOnly => Store::Opensearch,
+            Self::StoreKills
+            | Self::StoreOutage
+            | Self::Zombie
+            | Self::Rate
+            | Self::Pace
+            | Self::Isolation
+            | Self::Counters => Store::Elasticsearch,
         }
     }
 
@@ -73,26 +99,22 @@ impl SinkScenario {
     pub(crate) fn run(self, ground: &Ground<'_>, length: Length) -> Result<Row, SinksError> {
         let is_full = length == Length::Full;
         let pick = |short, full| if is_full { full } else { short };
-        let records = match self {
-            Self::StoreKills => pick(12_000, 240_000),
-            Self::RedisLoss => 120_000,
-            Self::Rate => pick(30_000, 200_000),
-            _ => pick(8_000, 60_000),
-        };
-        if self == Self::Pace {
-            return pace::pace(ground, Duration::from_secs(pick(20, 60).into()));
-        }
-        let trial = Trial::new(ground, self.name(), self.search(), records)?;
+        let trial = |records| Trial::new(ground, self.name(), self.search(), records);
+        let usual = pick(8_000, 60_000);
         // Five attempts are over after seven seconds.
         let outage = Duration::from_secs(pick(8, 60).into());
         match self {
-            Self::StoreKills => kills(trial, pick(3, 60)),
-            Self::StoreOutage => outages(trial, outage),
-            Self::StoreFaults => faults(trial),
-            Self::RedisLoss => redis_loss(trial),
-            Self::ReadOnly => read_only(trial, outage),
-            Self::Zombie => zombie(trial),
-            Self::Rate | Self::Pace => rate(trial),
+            Self::StoreKills => kills(trial(pick(12_000, 240_000))?, pick(3, 60)),
+            Self::FailPoints => fail_points::run(trial(pick(12_000, 120_000))?, pick(1, 10)),
+            Self::StoreOutage => outages(trial(usual)?, outage),
+            Self::StoreFaults => faults(trial(usual)?),
+            Self::RedisLoss => redis_loss(trial(120_000)?),
+            Self::ReadOnly => read_only(trial(usual)?, outage),
+            Self::Zombie => zombie(trial(usual)?),
+            Self::Rate => rate(trial(pick(30_000, 200_000))?),
+            Self::Pace => pace::pace(ground, Duration::from_secs(pick(20, 60).into())),
+            Self::Isolation => isolation::isolation(ground, outage),
+            Self::Counters => counters::counters(ground, pick(50_000, 1_000_000)),
         }
     }
 }
@@ -103,9 +125,18 @@ fn rate(mut trial: Trial<'_>) -> Result<Row, SinksError> {
     let mut fleet = [trial.start()?];
     trial.await_committed(&mut fleet, 1, |_| Ok(()))?;
     let (started, before, cpu) = (Instant::now(), trial.committed(), fleet[0].cpu()?);
+    let redis = &trial.stores().redis;
+    let calls = observe::calls(redis, "evalsha")?;
     trial.await_committed(&mut fleet, all, |_| Ok(()))?;
     let millis = started.elapsed().as_millis().max(1);
+    let calls = observe::calls(redis, "evalsha")? - calls;
     let records = u128::from(all - before);
+    // Of those that were in the window before the first commit, and of the flush, too.
+    trial.figure(format!(
+        "{} script calls a thousand records in two stages (goal 1100 a stage), {} scripts loaded",
+        u128::from(calls) * 1000 / records.max(1),
+        observe::calls(redis, "script|load")?
+    ));
     let cpu = (fleet[0].cpu()? - cpu).as_millis();
     trial.figure(format!(
         "{} records a second with all stages, {} ms of processor time a thousand records, {} % of \
@@ -132,7 +163,7 @@ fn kills(mut trial: Trial<'_>, kills: u32) -> Result<Row, SinksError> {
 }
 
 /// Runs the rest with one more processor and compares.
-fn finish(mut trial: Trial<'_>, sets: Sets) -> Result<Row, SinksError> {
+pub(super) fn finish(mut trial: Trial<'_>, sets: Sets) -> Result<Row, SinksError> {
     let all = trial.records();
     let mut fleet = [trial.start()?];
     trial.await_committed(&mut fleet, all, |_| Ok(()))?;
@@ -169,14 +200,7 @@ fn outages(mut trial: Trial<'_>, outage: Duration) -> Result<Row, SinksError> {
 }
 
 fn faults(mut trial: Trial<'_>) -> Result<Row, SinksError> {
-    let doors = trial.doors.clone();
-    let proxies = [doors.search, doors.mongodb, doors.redis].map(Proxy::start);
-    let [search, mongodb, redis] = proxies;
-    let proxies = [search?, mongodb?, redis?];
-    let [search, mongodb, redis] = &proxies;
-    trial.doors.search = search.address();
-    trial.doors.mongodb = mongodb.address();
-    trial.doors.redis = redis.address();
+    let proxies = trial.intercept()?;
     let mut server = observe::connect(&trial.stores().redis)?;
     let all = trial.records();
     let mut fleet = [trial.start()?];

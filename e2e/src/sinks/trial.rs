@@ -2,64 +2,41 @@
 //! Layer: shell
 
 use std::{
-    sync::Arc,
+    io,
     time::{Duration, Instant},
 };
 
-use penstock_cli::demo::{
-    audit::{Audit, Findings},
-    dead_letters,
-    log::Log,
-    producer::{self, Production},
-    reference::Reference,
-    shared::Shared,
-    storefront::{Storefront, Workload},
-};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use super::{
     SinksError,
-    ground::{Ground, Stores},
+    books::{self, Books, Sets},
+    ground::{Ground, Places, Stores},
     observe,
-    pipeline::{self, Doors},
+    pipeline::Doors,
+    proxy::Proxy,
 };
 use crate::{
     fleet::{self, Launcher, Processor},
-    names::Names,
     report::{Row, Verdict},
     services::{Service, Store},
-    topics::{self, Watch},
+    topics::Watch,
     wait::{self, Waited},
 };
 
-const PARTITIONS: u32 = 12;
-const KEYS: u32 = 3_000;
-/// Timestamp of the first record; the rest follow within four days.
-const START_MS: i64 = 1_795_000_000_000;
 const GRACE: Duration = Duration::from_secs(30);
 /// Without a commit for so long, a run stands still.
 const STALL: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
-/// Whether the sets of visitors are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sets {
-    /// They must be those of the reference.
-    Exact,
-    /// The server has lost them.
-    Lost,
-}
-
 /// One scenario in progress.
 pub(crate) struct Trial<'a> {
     ground: &'a Ground<'a>,
     name: &'static str,
-    search: Store,
+    places: Places<'a>,
     /// Where its processors go.
     pub(crate) doors: Doors,
-    names: Names,
-    storefront: Arc<Storefront>,
-    log: Log,
+    books: Books,
     watch: Watch,
     launcher: Launcher,
     incarnations: u64,
@@ -78,42 +55,31 @@ impl<'a> Trial<'a> {
         search: Store,
         records: u32,
     ) -> Result<Self, SinksError> {
-        let run = format!("{:x}-{}", ground.seed, std::process::id());
-        let names = Names::new(name, &run);
         let folder = ground.folder.join("sinks").join(name);
         fleet::fresh_folder(&folder)?;
         let bootstrap = ground.broker.bootstrap();
-        // The records are older than brokers keep them by default.
-        let counts = [(&*names.input, PARTITIONS), (&*names.dead, 1)];
-        topics::create_all(bootstrap, &counts, &[("retention.ms", "-1")])?;
-        let storefront = Arc::new(Storefront::new(Workload {
-            seed: ground.seed,
-            records,
-            keys: KEYS,
-            partitions: PARTITIONS,
-            start_ms: START_MS,
-        }));
+        let books = Books::lay((bootstrap, name), ground.seed, records)?;
         let stores = ground.stores;
-        let doors = Doors {
-            kafka: bootstrap.to_owned(),
-            search: service(stores, search).address(),
-            mongodb: stores.mongodb.address(),
-            redis: stores.redis.address(),
+        let places = Places {
+            search: match search {
+                Store::Opensearch => &stores.opensearch,
+                _ => &stores.elasticsearch,
+            },
+            mongodb: &stores.mongodb,
+            redis: &stores.redis,
         };
         Ok(Self {
-            log: lay(bootstrap, &names, &storefront)?,
-            watch: Watch::new(bootstrap, &names, PARTITIONS)?,
+            watch: books.watch()?,
             launcher: Launcher {
                 program: ground.program.clone(),
                 folder,
             },
             rng: SmallRng::seed_from_u64(ground.seed),
+            doors: places.doors(bootstrap),
             ground,
             name,
-            search,
-            doors,
-            names,
-            storefront,
+            places,
+            books,
             incarnations: 0,
             disturbances: 0,
             faults: Vec::new(),
@@ -129,7 +95,7 @@ impl<'a> Trial<'a> {
 
     /// The one that has documents and counters.
     pub(crate) fn search(&self) -> &'a Service {
-        service(self.ground.stores, self.search)
+        self.places.search
     }
 
     /// Name on the command line, before all that is stored.
@@ -137,9 +103,24 @@ impl<'a> Trial<'a> {
         self.name
     }
 
+    /// Puts a proxy in front of each store: search, MongoDB, Redis.
+    pub(crate) fn intercept(&mut self) -> Result<[Proxy; 3], SinksError> {
+        let doors = [
+            &mut self.doors.search,
+            &mut self.doors.mongodb,
+            &mut self.doors.redis,
+        ];
+        let [search, mongodb, redis] = doors.map(|door| {
+            let proxy = Proxy::start(door.clone())?;
+            *door = proxy.address();
+            io::Result::Ok(proxy)
+        });
+        Ok([search?, mongodb?, redis?])
+    }
+
     /// Starts a processor and waits until it has partitions.
     pub(crate) fn start(&mut self) -> Result<Processor, SinksError> {
-        let text = pipeline::write(self.name, &self.doors, &self.names);
+        let text = self.books.pipeline(&self.doors);
         let mut processor = self.launcher.start(&text, self.incarnations)?;
         self.incarnations += 1;
         processor.await_assigned()?;
@@ -154,7 +135,7 @@ impl<'a> Trial<'a> {
 
     /// All of them.
     pub(crate) fn records(&self) -> u64 {
-        self.log.len() as u64
+        self.books.records()
     }
 
     /// A number in the range, from the run's seed.
@@ -212,6 +193,23 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
+    /// Waits until a proxy holds everything; an end of the records before that is a fault.
+    pub(crate) fn await_sprung(
+        &mut self,
+        processor: &mut Processor,
+        proxy: &Proxy,
+    ) -> Result<(), SinksError> {
+        let sprung = wait::until(STALL, POLL, || -> Result<_, SinksError> {
+            processor.check_alive()?;
+            Ok(proxy.is_sprung().then_some(()))
+        })?;
+        if sprung == Waited::TimedOut {
+            let committed = self.committed();
+            self.fault(format!("a trap never sprang, {committed} committed"));
+        }
+        Ok(())
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&mut self, processor: Processor) -> Result<(), SinksError> {
         self.disturb();
@@ -232,26 +230,14 @@ impl<'a> Trial<'a> {
 
     /// Compares every document, counter and set with the reference.
     pub(crate) fn judge(mut self, sets: Sets) -> Result<Row, SinksError> {
-        let reference = Reference::of(&self.storefront, &self.log);
-        let mut audit = Audit::new(&self.storefront, &self.log, &reference);
-        let stores = self.ground.stores;
-        observe::stores(stores, (self.search(), self.name), &mut audit)?;
-        match sets {
-            Sets::Exact => observe::members(&stores.redis, self.name, &mut audit)?,
-            Sets::Lost => observe::forgive_members(&reference, &mut audit),
-        }
-        observe::forgive_duplicates(&self.log, &mut audit);
-        for (partition, offset) in self.dead_letters()? {
-            audit.dead_letter(partition, offset);
-        }
-        let findings = audit.finish();
-        self.faults.extend(broken(&findings));
+        let findings = self.books.audit(&self.places, sets)?;
+        self.faults.extend(books::broken(&findings));
         let verdict = match self.faults.is_empty() {
             true => Verdict::Pass,
             false => Verdict::Fail,
         };
         Ok(Row {
-            records: self.log.len() as u64,
+            records: self.books.records(),
             lost: findings.lost,
             out_of_order: findings.out_of_order,
             totals_exact: Some(findings.mismatches == 0),
@@ -264,50 +250,4 @@ impl<'a> Trial<'a> {
             ..Row::empty(self.name, verdict)
         })
     }
-
-    fn dead_letters(&self) -> Result<dead_letters::Origins, SinksError> {
-        let ended = Shared::new(PARTITIONS);
-        ended.stop();
-        let bootstrap = self.ground.broker.bootstrap();
-        Ok(dead_letters::collect(bootstrap, &self.names.dead, &ended)?)
-    }
-}
-
-pub(super) fn service(stores: &Stores, store: Store) -> &Service {
-    match store {
-        Store::Elasticsearch => &stores.elasticsearch,
-        Store::Opensearch => &stores.opensearch,
-        Store::Mongodb => &stores.mongodb,
-        Store::Redis => &stores.redis,
-    }
-}
-
-fn lay(bootstrap: &str, names: &Names, storefront: &Arc<Storefront>) -> Result<Log, SinksError> {
-    let shared = Arc::new(Shared::new(PARTITIONS));
-    let production = Production {
-        bootstrap_servers: bootstrap.to_owned(),
-        topic: names.input.clone(),
-        storefront: Arc::clone(storefront),
-        pacing: None,
-    };
-    let log = producer::produce(production, &shared)?;
-    match shared.failure() {
-        None => Ok(log),
-        Some(reason) => Err(SinksError::Laid(reason)),
-    }
-}
-
-fn broken(findings: &Findings) -> Vec<String> {
-    let kinds = [
-        (findings.lost, "records lost"),
-        (findings.out_of_order, "keys out of order"),
-        (
-            findings.mismatches,
-            "documents, counters or members differ from the reference",
-        ),
-    ];
-    let found = kinds.into_iter().filter(|(count, _)| *count > 0);
-    found
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect()
 }

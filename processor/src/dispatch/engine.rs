@@ -16,9 +16,10 @@ use super::{
     hot::HotKeys,
     invariants,
     key::Key,
-    lane::{Lane, Node, Place},
+    lane::Lane,
     ledger::{Ledger, Released},
     near,
+    node::{Node, Place},
     ring::SequenceRing,
     slab::{NIL, Slab},
 };
@@ -316,7 +317,10 @@ impl<T> Engine<T> {
         });
         hashes.clone().for_each(|hash| index.foresee(hash));
         let oldest = hashes.filter_map(|hash| index.first(hash));
-        oldest.for_each(|node| near::fetch(&self.nodes[node]));
+        oldest.clone().for_each(|at| near::fetch(&self.nodes[at]));
+        // A record that finds its key waiting goes behind the last one.
+        let last = oldest.map(|at| self.nodes[at].tail).filter(|&at| at != NIL);
+        last.for_each(|at| near::fetch(&self.nodes[at]));
     }
 
     /// Whether [`Engine::take`] would hand out a record.
@@ -367,6 +371,12 @@ impl<T> Engine<T> {
     /// The first invariant that does not hold.
     pub fn check(&self) -> Result<(), invariants::Violation> {
         invariants::check(self)
+    }
+
+    /// Whether a key waits for its retry time.
+    #[must_use]
+    pub fn has_parked(&self) -> bool {
+        !self.due.is_empty()
     }
 
     fn cap(&self, lane: u8) -> u32 {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use super::{
     engine::{Engine, State},
-    lane::Place,
+    node::Place,
     slab::NIL,
 };
 
@@ -113,7 +113,7 @@ fn walk<T>(engine: &Engine<T>, number: u8) -> Result<Found, Violation> {
             "the index leads to the oldest record of a key",
             engine.lanes[usize::from(number)]
                 .index
-                .find(node.hash, |at| engine.nodes[at].hash == node.hash)
+                .find(&engine.nodes, node.hash)
                 .filter(|_| node.keyed),
             known,
         )?;

@@ -1,7 +1,7 @@
 //! What order means for a record: the queue it joins, as a 64-bit keyed hash.
 //! Layer: core
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use foldhash::quality::RandomState;
 
@@ -66,7 +66,15 @@ impl KeyHasher {
         match (self.ordering, bytes, self.null_keys) {
             (Ordering::None, _, _) | (Ordering::PerKey, None, NullKeys::Spread) => Key::Spread,
             (Ordering::PerPartition, _, _) | (Ordering::PerKey, None, NullKeys::Single) => SINGLE,
-            (Ordering::PerKey, Some(bytes), _) => Key::Hash(self.seed.hash_one(bytes)),
+            (Ordering::PerKey, Some(bytes), _) => Key::Hash(self.hash(bytes)),
         }
+    }
+
+    /// The bytes alone: nothing follows them that their length would have to be told apart from.
+    #[inline]
+    fn hash(&self, bytes: &[u8]) -> u64 {
+        let mut hasher = self.seed.build_hasher();
+        hasher.write(bytes);
+        hasher.finish()
     }
 }

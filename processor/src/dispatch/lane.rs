@@ -2,76 +2,16 @@
 //! Layer: core
 //!
 //! A key is its oldest record: the index leads from the hash to that record's node, which also
-//! holds what concerns the key. So a key with one record, the usual case, costs one cell of the
+//! holds what concerns the key. So a key with one record, the usual case, costs one bucket of the
 //! index and one node, and each of them is fetched once on the way in and once on the way out.
 
 use std::{collections::VecDeque, mem};
 
 use super::{
     index::KeyIndex,
-    key::Key,
+    node::{Node, Place},
     slab::{self, NIL, Slab},
 };
-
-/// A record inside the engine; it stays in one cell on its way through all lanes.
-#[derive(Clone)]
-#[repr(align(64))]
-pub(super) struct Node<T> {
-    /// `None` while a worker holds it.
-    pub(super) payload: Option<T>,
-    pub(super) sequence: u64,
-    pub(super) charge: u64,
-    /// Of its key; 0 for a key of its own.
-    pub(super) hash: u64,
-    /// Next record of its key in `lane`.
-    pub(super) next: u32,
-    /// Last record of its key in `lane`; kept at the oldest one only.
-    pub(super) tail: u32,
-    pub(super) attempts: u16,
-    pub(super) lane: u8,
-    pub(super) place: Place,
-    /// Whether other records may wait behind it.
-    pub(super) keyed: bool,
-}
-
-/// Where a record is. All but the first two are said of the oldest record of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Free,
-    /// Behind an older record of its key.
-    Behind,
-    /// In the ready list.
-    Ready,
-    /// With a worker.
-    Running,
-    /// Until its retry time.
-    Parked,
-    /// Until the epoch ends.
-    Blocked,
-}
-
-impl<T> Node<T> {
-    /// A record that has just come and is in no lane yet.
-    #[inline]
-    pub(super) fn new(payload: T, key: Key, sequence: u64, charge: u64) -> Self {
-        let (hash, keyed) = match key {
-            Key::Hash(hash) => (hash, true),
-            Key::Spread => (0, false),
-        };
-        Self {
-            payload: Some(payload),
-            sequence,
-            charge,
-            hash,
-            next: NIL,
-            tail: NIL,
-            attempts: 0,
-            lane: 0,
-            place: Place::Behind,
-            keyed,
-        }
-    }
-}
 
 /// Keys by hash, and those whose oldest record may run, in the order they became so.
 #[derive(Clone)]
@@ -108,14 +48,10 @@ impl Lane {
         }
         let node = &mut nodes[at];
         (node.next, node.tail) = (NIL, at);
-        let (hash, keyed) = (node.hash, node.keyed);
-        if !keyed {
+        if !node.keyed {
             return self.push_ready(nodes, at);
         }
-        let found = self
-            .index
-            .find_or_insert(hash, at, |head| nodes[head].hash == hash);
-        let Some(head) = found else {
+        let Some(head) = self.index.find_or_insert(nodes, at) else {
             return self.push_ready(nodes, at);
         };
         let last = mem::replace(&mut nodes[head].tail, at);
@@ -134,16 +70,16 @@ impl Lane {
     #[inline]
     pub(super) fn pop<T>(&mut self, nodes: &mut Slab<Node<T>>, at: u32) {
         let node = &nodes[at];
-        let (hash, next, tail) = (node.hash, node.next, node.tail);
+        let (next, tail) = (node.next, node.tail);
         self.running -= 1;
         self.records -= 1;
         if next != NIL {
-            self.index.replace(hash, at, next);
+            self.index.replace(nodes, at, next);
             nodes[next].tail = tail;
             self.push_ready(nodes, next);
         } else if node.keyed {
             // An idle key costs nothing.
-            self.index.remove(hash, at);
+            self.index.remove(nodes, at);
         }
     }
 
@@ -191,7 +127,7 @@ impl Lane {
                 Place::Behind => {}
                 Place::Ready | Place::Parked | Place::Blocked => {
                     if node.keyed {
-                        self.index.remove(node.hash, at);
+                        self.index.remove(nodes, at);
                     }
                 }
             }

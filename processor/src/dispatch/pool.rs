@@ -20,6 +20,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
 
 pub use partition::PartitionFacts;
 pub use ready::PoolId;
@@ -50,6 +51,8 @@ struct Shared<T> {
     limits: Mutex<Limits>,
     pod: Mutex<Ledger>,
     pod_bytes: AtomicU64,
+    /// Told when a key is parked.
+    parked: Notify,
     assigned: AtomicU32,
     gates: AtomicU8,
     held: AtomicBool,
@@ -75,6 +78,7 @@ impl<T> Dispatcher<T> {
             limits: Mutex::new(budgets.partition),
             pod: Mutex::new(Ledger::default()),
             pod_bytes: AtomicU64::new(budgets.pod_bytes),
+            parked: Notify::new(),
             assigned: AtomicU32::new(0),
             gates: AtomicU8::new(0),
             held: AtomicBool::new(false),
@@ -217,13 +221,22 @@ impl<T> Dispatcher<T> {
         }
     }
 
-    /// Makes parked keys ready whose time has come; call every few milliseconds.
-    pub fn tick(&self, now: Tick) {
+    /// Makes parked keys ready whose time has come; whether others still wait. Call it every few
+    /// milliseconds while there are such, and again after [`Dispatcher::parked`].
+    pub fn tick(&self, now: Tick) -> bool {
+        let mut waiting = false;
         for partition in self.shared.partitions.read().values() {
             let mut inner = partition.lock();
             inner.engine.tick(now);
+            waiting |= inner.engine.has_parked();
             self.shared.list_all(partition, &mut inner);
         }
+        waiting
+    }
+
+    /// Completes when a key has been parked since the last time.
+    pub async fn parked(&self) {
+        self.shared.parked.notified().await;
     }
 
     /// State of every partition, in order; allocates.

@@ -58,12 +58,22 @@ impl Running {
         })
     }
 
-    /// Makes the keys ready whose retry time has come; call it every few milliseconds.
+    /// Makes the keys ready whose retry time has come; whether others still wait. Call it every few
+    /// milliseconds while there are such, and again after [`Running::parked`].
+    pub fn tick(&self) -> bool {
+        self.line.dispatcher.tick(self.line.workshop.clock.tick())
+    }
+
+    /// Completes when a key has begun to wait for its retry time.
+    pub async fn parked(&self) {
+        self.line.dispatcher.parked().await;
+    }
+
+    /// Looks whether the source is at work; call it now and then.
     ///
     /// # Errors
-    /// When the source has ended by itself.
-    pub fn tick(&self) -> Result<(), RunError> {
-        self.line.dispatcher.tick(self.line.workshop.clock.tick());
+    /// When it has ended by itself.
+    pub fn check(&self) -> Result<(), RunError> {
         match self.source.is_finished() {
             true => Err(RunError::SourceEnded),
             false => Ok(()),

@@ -58,6 +58,12 @@ impl Commits {
         time && !busy && !quiet
     }
 
+    /// Whether no answer is awaited.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.in_flight.is_none()
+    }
+
     /// A tick has passed without anything to commit.
     pub fn idle(&mut self, now: Instant) {
         self.last = now;

@@ -70,6 +70,12 @@ impl Ownership {
         self.partitions.remove(&partition);
     }
 
+    /// Whether no partition is ours.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.partitions.is_empty()
+    }
+
     /// All partitions of ours, in order.
     #[must_use]
     pub fn all(&self) -> Vec<TopicPartition> {

@@ -28,6 +28,9 @@ use crate::record::TopicPartition;
 /// Longest wait for a record; events are served at least this often.
 const IDLE: Duration = Duration::from_millis(20);
 
+/// The same while nothing is on its way: an idle process hardly wakes up.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// Wait for budget; a stop ends it early.
 const HOLD: Duration = Duration::from_millis(5);
 
@@ -251,8 +254,7 @@ impl Turns {
             return;
         }
         if self.supply.is_empty() {
-            // A pending revoke delivers nothing and must be answered soon.
-            let patience = if self.draining.is_some() { HOLD } else { IDLE };
+            let patience = self.patience();
             let found = self
                 .supply
                 .refill(&self.client, &mut self.ownership, patience);
@@ -263,6 +265,17 @@ impl Turns {
             self.pause(partition, now);
         } else if admission.taken == 0 && !self.supply.is_empty() {
             thread::park_timeout(HOLD);
+        }
+    }
+
+    /// A pending revoke delivers nothing and must be answered soon; so must what a commit or an
+    /// assignment waits for.
+    fn patience(&self) -> Duration {
+        let settled = self.assigning.is_none() && !self.ownership.is_empty();
+        match self.draining {
+            Some(_) => HOLD,
+            None if settled && self.beginnings.is_empty() && self.commits.is_quiet() => QUIET,
+            None => IDLE,
         }
     }
 

@@ -97,12 +97,12 @@ fn notes(
 }
 
 #[expect(clippy::float_arithmetic, reason = "a figure for a person")]
-fn mebibytes(bytes: u64) -> f64 {
+pub(super) fn mebibytes(bytes: u64) -> f64 {
     f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0
 }
 
 /// The largest working set of the operator's containers, as the kubelet measures it.
-fn operator_memory(world: &World<'_>) -> Result<u64, CheckError> {
+pub(super) fn operator_memory(world: &World<'_>) -> Result<u64, CheckError> {
     let operator = world.site.kubectl.within(install::NAMESPACE);
     let mut largest = 0;
     for pod in operator.list("pods", "app.kubernetes.io/name=penstock-operator")? {

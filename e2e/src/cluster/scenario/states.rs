@@ -105,7 +105,7 @@ fn drain(world: &World<'_>, manifest: &Manifest, repeats: u64) -> Result<String,
     ))
 }
 
-fn state(world: &World<'_>, manifest: &Manifest, state: &str) -> Result<(), CheckError> {
+pub(super) fn state(world: &World<'_>, manifest: &Manifest, state: &str) -> Result<(), CheckError> {
     let patch = json!({"spec": {"state": state}});
     Ok(world.kubectl.patch(&manifest.object(), &patch)?)
 }

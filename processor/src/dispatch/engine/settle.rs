@@ -4,7 +4,7 @@
 use std::{cmp::Reverse, mem};
 
 use super::{Blame, Engine, Released, State, Tick, Ticket};
-use crate::dispatch::{invariants, lane::Place};
+use crate::dispatch::{invariants, node::Place};
 
 impl<T> Engine<T> {
     /// The record reached a terminal state: its charge goes, its offset may be committed.

@@ -227,9 +227,10 @@ impl<T> Worker<T> {
         let Some((partition, lane)) = self.source.take() else {
             return false;
         };
-        let mut released = Released::default();
+        let (mut released, mut parks) = (Released::default(), false);
         let mut inner = partition.lock();
         for (ticket, progress) in self.turn.drain(..) {
+            parks |= matches!(progress, Progress::Settled(Outcome::Park { .. }));
             released.add(apply(&mut inner.engine, ticket, progress));
         }
         self.cursor = 0;
@@ -245,6 +246,9 @@ impl<T> Worker<T> {
         }
         drop(inner);
         self.shared.release(released);
+        if parks {
+            self.shared.parked.notify_one();
+        }
         filled
     }
 
