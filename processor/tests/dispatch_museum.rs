@@ -18,7 +18,7 @@ struct Bug {
     wrong: &'static str,
 }
 
-const BUGS: [Bug; 11] = [
+const BUGS: [Bug; 12] = [
     Bug {
         name: "a key is in the ready list twice",
         file: "lane.rs",
@@ -82,10 +82,16 @@ const BUGS: [Bug; 11] = [
         wrong: "&& until.0 <= now.0 + 1",
     },
     Bug {
-        name: "removing a key cuts the probe of another",
+        name: "removing a key cuts the chain of its bucket",
         file: "index.rs",
-        right: "if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {",
-        wrong: "if at == hole {",
+        right: "self.relink(nodes, at, rest);",
+        wrong: "self.relink(nodes, at, NIL);",
+    },
+    Bug {
+        name: "the next record of a key forgets the bucket of the last one",
+        file: "index.rs",
+        right: "nodes[by].bucket = nodes[at].bucket;",
+        wrong: "",
     },
 ];
 

@@ -109,7 +109,6 @@ impl Scenario {
             | Self::ClusterFacts
             | Self::UnknownTopic
             | Self::States
-            | Self::Storefront
             | Self::Leader
             | Self::OomKilled
             | Self::Upgrade
@@ -123,7 +122,8 @@ impl Scenario {
             | Self::Denials
             | Self::NodeDrain
             | Self::Many
-            | Self::ApiOnly => false,
+            | Self::ApiOnly
+            | Self::Storefront => false,
         }
     }
 

@@ -218,7 +218,7 @@ impl<'a> Scene<'a> {
             first = last + 1;
         }
         let mut peak = 0;
-        self.await_clean(processor, |processor| {
+        self.await_clean((processor, tag), |processor| {
             peak = processor.resident()?.max(peak);
             Ok(())
         })?;
@@ -233,13 +233,17 @@ impl<'a> Scene<'a> {
 
     fn await_clean(
         &self,
-        processor: &mut Processor,
+        (processor, tag): (&mut Processor, &str),
         mut meanwhile: impl FnMut(&Processor) -> Result<(), SinksError>,
     ) -> Result<(), SinksError> {
+        // The server is asked for one key only: a search among a million would stand in its way.
+        let mut connection = observe::connect(self.redis)?;
+        let dirty = format!("{tag}:dirty:search");
         let clean = wait::until(PATIENCE, POLL, || -> Result<_, SinksError> {
             processor.check_alive()?;
             meanwhile(processor)?;
-            Ok((observe::dirty(self.redis, NAME)? == 0).then_some(()))
+            let left: u64 = redis::cmd("SCARD").arg(&dirty).query(&mut connection)?;
+            Ok((left == 0).then_some(()))
         })?;
         match clean {
             Waited::Met(()) => Ok(()),
@@ -269,7 +273,7 @@ impl<'a> Scene<'a> {
                 "the records are never committed".to_owned(),
             ));
         }
-        self.await_clean(processor, |_| Ok(()))?;
+        self.await_clean((processor, tag), |_| Ok(()))?;
         Ok(self.documents_read()? - before)
     }
 

@@ -19,7 +19,8 @@ use crate::{
     topics::Watch,
 };
 
-const NAME: &str = "storefront";
+/// Of the pipeline and all that it stores; the scenario has topics of its own name.
+const NAME: &str = "shop";
 const STORES: [Store; 3] = [Store::Elasticsearch, Store::Mongodb, Store::Redis];
 
 /// Two replicas, all stages, SIGKILL of every processor of a node, drained at the end.

@@ -23,7 +23,7 @@ enum Step {
     Assign,
 }
 
-/// Hashes that share a home cell of the index, a tag, or neither.
+/// Hashes that share a bucket of the index, the low half, or neither.
 const HASHES: [u64; 6] = [0, 1, 1 << 32, 128, 1 << 33 | 1, 4_096];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
