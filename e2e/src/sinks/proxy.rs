@@ -84,17 +84,21 @@ impl State {
         }
     }
 
-    /// Counts a passage; from the one that springs the trap on, all wait until the proxy is healed.
-    fn pass(&self, way: Way) {
+    /// Counts a passage; from the one that springs the trap on, all wait until the proxy is healed,
+    /// and are lost then: whether this one is.
+    fn catches(&self, way: Way) -> bool {
         let before = self
             .left(way)
             .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
         if before == Ok(1) {
             self.sprung.store(true, SeqCst);
         }
+        let mut caught = false;
         while self.sprung.load(SeqCst) && !self.ended.load(SeqCst) {
+            caught = true;
             thread::sleep(LOOK);
         }
+        caught
     }
 }
 
@@ -139,7 +143,7 @@ impl Proxy {
         self.state.slowness.store(millis, SeqCst);
     }
 
-    /// Holds everything from the `passages`-th on that goes this way.
+    /// Holds everything from the `passages`-th on that goes this way, until it is lost.
     pub(crate) fn trap(&self, way: Way, passages: u64) {
         self.state.left(way).store(passages, SeqCst);
     }
@@ -201,8 +205,9 @@ fn pass_on(mut from: TcpStream, mut into: TcpStream, (state, way): (&State, Way)
         if way == Way::Answer {
             thread::sleep(Duration::from_millis(state.slowness.load(SeqCst)));
         }
-        state.pass(way);
-        if state.strikes(fault) || into.write_all(&buffer[..read]).is_err() {
+        // A request that was held until its sender is dead must not arrive after all.
+        let spoiled = state.catches(way) || state.strikes(fault);
+        if spoiled || into.write_all(&buffer[..read]).is_err() {
             break;
         }
     }

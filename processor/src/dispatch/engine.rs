@@ -319,7 +319,7 @@ impl<T> Engine<T> {
         let oldest = hashes.filter_map(|hash| index.first(hash));
         oldest.clone().for_each(|at| near::fetch(&self.nodes[at]));
         // A record that finds its key waiting goes behind the last one.
-        let last = oldest.map(|at| self.nodes[at].tail).filter(|&at| at != NIL);
+        let last = oldest.map(|at| self.nodes[at].tail);
         last.for_each(|at| near::fetch(&self.nodes[at]));
     }
 

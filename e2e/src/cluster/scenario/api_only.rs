@@ -16,7 +16,7 @@ use crate::{
     wait,
 };
 
-/// Goals of the issue for 1,000: printed, not held.
+/// For 1,000; printed, not held.
 const GOALS: &str = "goals 60 s and 64 MiB";
 /// For all of it, on a machine whose cores the API server and its controllers use, too.
 const PATIENCE: Duration = Duration::from_secs(900);
