@@ -27,6 +27,7 @@ pub mod schedule;
 pub mod shared;
 pub mod sink;
 pub mod status;
+pub mod stall;
 pub mod storefront;
 pub mod supervise;
 pub mod verdict;

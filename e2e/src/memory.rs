@@ -293,10 +293,10 @@ fn trials(arguments: &MemoryArguments) -> Vec<Trial> {
     trials
 }
 
-/// The backlog that the figure is about.
+/// The backlog that fills every pool: one of small records is emptied as fast as it comes.
 fn fill(payload: Payload, limit: u64) -> Fill {
     match payload {
-        Payload::Kib if limit == 512 * MIB => Fill::Full,
+        Payload::Documents if limit == 512 * MIB => Fill::Full,
         _ => Fill::Any,
     }
 }

@@ -50,6 +50,14 @@ impl Elastic {
         u32::try_from(self.semaphore.available_permits()).unwrap_or(u32::MAX)
     }
 
+    /// How much of it is held, in thousandths, at most 1000.
+    #[must_use]
+    pub fn taken_permille(&self) -> u64 {
+        let size = self.size();
+        let taken = u64::from(size.saturating_sub(self.available()));
+        (taken * 1000).checked_div(size.into()).unwrap_or(0)
+    }
+
     /// Waits for so many permits; `None` when they are more than there are, now or after a change
     /// during the wait, and the wish is to be refused then.
     ///
@@ -154,10 +162,11 @@ mod tests {
         let held = elastic.acquire(80, Above::Refuse).await;
         elastic.resize(50);
         assert_eq!((elastic.size(), elastic.available()), (50, 0));
+        assert_eq!(elastic.taken_permille(), 1000);
         drop(held);
         available(&elastic, 50).await;
         elastic.resize(200);
-        assert_eq!(elastic.available(), 200);
+        assert_eq!((elastic.available(), elastic.taken_permille()), (200, 0));
     }
 
     #[tokio::test(start_paused = true)]

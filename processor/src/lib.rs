@@ -30,6 +30,7 @@ pub mod failure;
 pub mod publish;
 pub mod lookups;
 pub mod sinks;
+pub mod stores;
 
 pub mod troubles;
 pub mod backlog;

@@ -28,6 +28,7 @@ use crate::{
     settings_file::SettingsFile,
     source::facts::{Phase, SourceFacts},
     status::{ControlStatus, DetachedStatus, MemoryStatus, Status},
+    stores::Stores,
     work::Work,
     worker::Workshop,
 };
@@ -49,6 +50,8 @@ pub struct Observatory {
     pub dispatcher: Dispatcher<Work>,
     /// Stages and counters.
     pub workshop: Arc<Workshop>,
+    /// Sinks and caches.
+    pub stores: Stores,
     /// The source's facts.
     pub source: SourceReader,
     /// What the settings file asks for.
@@ -200,13 +203,17 @@ impl Observatory {
     }
 
     fn memory(&self) -> MemoryStatus {
+        let plan = self.plan();
         let held = |pool: Pool| match pool {
             Pool::Dispatcher => Some(self.dispatcher.pod().bytes),
             Pool::Active => {
                 let active = self.workshop.chain.active();
                 Some(active.bytes().saturating_sub(active.available()))
             }
-            Pool::Kafka | Pool::Sinks | Pool::Caches => None,
+            Pool::Sinks => Some(self.stores.held_by_sinks(&plan).0),
+            Pool::Caches => Some(self.stores.held_by_caches().0),
+            // The client counts what it holds, but tells of it only once in a statistics interval.
+            Pool::Kafka => None,
         };
         let (zone, activations) = {
             let governor = self.watch.governor.lock();

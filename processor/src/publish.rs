@@ -38,6 +38,11 @@ pub trait Publisher: Send + Sync {
     /// [`SinkError::Record`], all else [`SinkError::Unavailable`].
     fn produce<'a>(&'a self, message: Message<'a>) -> BoxFuture<'a, Result<(), SinkError>>;
 
+    /// How much of its queue is taken, in thousandths; 0 of one that has no queue in bytes.
+    fn taken_permille(&self) -> u64 {
+        0
+    }
+
     /// The memory plan has changed; what is on its way stays. Called inside a runtime.
     fn resize(&self, sizes: &SinkPlan) {
         let _ = sizes;

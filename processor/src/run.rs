@@ -177,6 +177,7 @@ async fn serve(
         memory,
         dispatcher: running.line.dispatcher.clone(),
         workshop: Arc::clone(&running.line.workshop),
+        stores: running.line.stores.clone(),
         source: Box::new(running.source.facts_reader()),
         control: Mutex::new(control),
         watch: Default::default(),

@@ -235,6 +235,11 @@ pub trait Sink: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// How much of its queue is taken, in thousandths; 0 of one that has no queue in bytes.
+    fn taken_permille(&self) -> u64 {
+        0
+    }
+
     /// The memory plan has changed; what is on its way stays. Called inside a runtime. A sink that
     /// holds nothing of its size between two effects has nothing to do.
     fn resize(&self, sizes: &SinkPlan) {

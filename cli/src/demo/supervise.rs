@@ -16,6 +16,7 @@ use super::{
     progress::{Moment, Progress},
     schedule::Schedule,
     shared::{Shared, TICK},
+    stall::{Counts, Patience, Stall},
     verdict::{HeldBy, Usage},
 };
 
@@ -91,6 +92,12 @@ pub enum SuperviseError {
         /// The end of its log.
         log: String,
     },
+    /// No record came for too long.
+    #[error("no record was produced for {seconds} s, and all before are committed")]
+    NothingProduced {
+        /// How long.
+        seconds: u64,
+    },
     /// Another thread gave up.
     #[error("{0}")]
     Thread(String),
@@ -98,6 +105,9 @@ pub enum SuperviseError {
 
 /// Longest time from SIGTERM to the end: the pod's default grace period.
 const GRACE: Duration = Duration::from_secs(30);
+/// Longest time without a new record while none waits: the producer's own timeout on a delivery
+/// comes first.
+const PRODUCING: Duration = Duration::from_secs(600);
 
 /// Supervises until everything produced is committed and every kill has been, then stops the
 /// processor.
@@ -111,7 +121,7 @@ pub fn supervise(supervision: Supervision<'_>) -> Result<Observed, SuperviseErro
         processor,
         pending: None,
         best: 0,
-        best_at: now,
+        stall: Patience::new(supervision.patience, PRODUCING, now),
         started: now,
         // `cargo run` becomes this process, and its compilers were children, too.
         cpu_ms_before: child::cpu_ms_of_ended_children().unwrap_or(0),
@@ -130,9 +140,9 @@ struct Run<'a> {
     processor: Processor,
     /// When the kill that became due is sent.
     pending: Option<Instant>,
-    /// Most finished records seen, and when they were first seen.
+    /// Most finished records seen.
     best: u64,
-    best_at: Instant,
+    stall: Patience,
     started: Instant,
     /// CPU time of children that ended before the run, milliseconds.
     cpu_ms_before: u64,
@@ -187,20 +197,26 @@ impl Run<'_> {
 
     fn follow_commits(&mut self) -> Result<u64, SuperviseError> {
         let finished = total(&self.supervision.shared.committed());
-        let elapsed = self.best_at.elapsed();
         if finished > self.best {
             self.best = finished;
-            self.best_at = Instant::now();
             let since_start = self.started.elapsed().as_millis();
             self.observed.elapsed_ms = u64::try_from(since_start).unwrap_or(u64::MAX);
-        } else if elapsed > self.supervision.patience {
-            return Err(SuperviseError::Stalled {
+        }
+        let counts = Counts {
+            produced: total(&self.supervision.shared.acknowledged()),
+            committed: finished,
+        };
+        match self.stall.look(counts, Instant::now()) {
+            None => Ok(finished),
+            Some(Stall::NoCommit(elapsed)) => Err(SuperviseError::Stalled {
                 seconds: elapsed.as_secs(),
                 waiting: waiting(self.supervision.shared),
                 log: self.log(),
-            });
+            }),
+            Some(Stall::NoRecord(elapsed)) => Err(SuperviseError::NothingProduced {
+                seconds: elapsed.as_secs(),
+            }),
         }
-        Ok(finished)
     }
 
     fn records(&self) -> Records {

@@ -47,6 +47,8 @@ pub(crate) struct Row {
     pub(crate) slope: Option<[i64; 3]>,
     /// Peak in thousandths of what the plan would occupy when all of it is used.
     pub(crate) share_permille: u64,
+    /// Largest use of all pools by the processor's own count, thousandths.
+    pub(crate) ledger_permille: u64,
     /// Largest use of the dispatcher's budget, thousandths.
     pub(crate) dispatcher_permille: u64,
     /// Largest working set beyond what the ledger explains; negative is room.
@@ -136,6 +138,7 @@ pub(crate) fn judge(case: Case, samples: &[Sample], outcome: Outcome) -> Row {
         peak_permille: per_mille(peak, case.limit),
         slope: slope.map(|s| [s.low, s.middle, s.high]),
         share_permille: per_mille(peak, told(|t| t.plan_peak)),
+        ledger_permille: per_mille(told(|t| t.held), told(|t| t.planned)),
         dispatcher_permille: per_mille(told(|t| t.dispatcher), told(|t| t.dispatcher_planned)),
         model_error_bytes: errors.max().unwrap_or(0),
         governor: told(|t| t.governor),
@@ -180,6 +183,12 @@ fn hold(row: &mut Row, case: Case, slope: Option<Slope>) {
         broken.push(format!(
             "{} thousandths of the plan in use, at least {SHARE}",
             row.share_permille
+        ));
+    }
+    if case.fill == Fill::Full && row.ledger_permille < SHARE {
+        broken.push(format!(
+            "{} thousandths of the pools held, at least {SHARE}",
+            row.ledger_permille
         ));
     }
     if row.counted != row.expected {
@@ -227,7 +236,7 @@ fn span(samples: &[Sample]) -> u64 {
 /// The head of the table.
 pub(crate) fn head() -> String {
     format!(
-        "{:>6} {:<12} {:<8} {:>9} {:>8} {:>9} {:>6} {:>24} {:>6} {:>6} {:>9} {:>4} {:>4} {:>6}  verdict",
+        "{:>6} {:<12} {:<8} {:>9} {:>8} {:>9} {:>6} {:>24} {:>6} {:>6} {:>6} {:>9} {:>4} {:>4} {:>6}  verdict",
         "limit",
         "payload",
         "arm",
@@ -237,6 +246,7 @@ pub(crate) fn head() -> String {
         "peak",
         "slope MiB/h [95 %]",
         "share",
+        "ledger",
         "queue",
         "error KiB",
         "gov.",
@@ -262,7 +272,7 @@ pub(crate) fn line(row: &Row) -> String {
         Verdict::Skipped => "refused",
     };
     let mut text = format!(
-        "{:>4}Mi {:<12} {:<8} {:>9} {:>8} {:>9} {:>6} {slope:>24} {:>6} {:>6} {:>9} {:>4} {:>4} {:>6}  {verdict}",
+        "{:>4}Mi {:<12} {:<8} {:>9} {:>8} {:>9} {:>6} {slope:>24} {:>6} {:>6} {:>6} {:>9} {:>4} {:>4} {:>6}  {verdict}",
         row.limit_bytes >> 20,
         row.payload,
         row.arm,
@@ -271,6 +281,7 @@ pub(crate) fn line(row: &Row) -> String {
         row.per_second,
         percent(row.peak_permille),
         percent(row.share_permille),
+        percent(row.ledger_permille),
         percent(row.dispatcher_permille),
         row.model_error_bytes / 1024,
         row.governor,
@@ -308,6 +319,8 @@ mod tests {
                 told: Some(Told {
                     finished: second * 100,
                     plan_peak: 85 << 20,
+                    held: 7,
+                    planned: 10,
                     ..Told::default()
                 }),
                 ..Sample::default()
@@ -366,5 +379,6 @@ mod tests {
         };
         let row = judge(case, &samples(), whole());
         assert!(row.violations[0].contains("717 thousandths"), "{row:?}");
+        assert!(row.violations[1].contains("700 thousandths"), "{row:?}");
     }
 }

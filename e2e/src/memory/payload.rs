@@ -32,6 +32,9 @@ pub(crate) enum Payload {
     Hot,
     /// A burst, and a minute of nothing.
     Burst,
+    /// Ordinary documents, from a sixteenth to half of the largest message, stored: what fills
+    /// every pool of a plan.
+    Documents,
 }
 
 /// What the processor's pipeline does with the records, and so where they are counted.
@@ -43,6 +46,8 @@ pub(crate) enum Work {
     Count,
     /// Adds each visitor to a set in the embedded sink.
     Visitors,
+    /// Stores each record in the embedded sink.
+    Store,
 }
 
 /// Every so many records carry a mark that the `produce` stage looks for.
@@ -95,6 +100,7 @@ impl Payload {
             Self::Visitors => "visitors",
             Self::Hot => "hot",
             Self::Burst => "burst",
+            Self::Documents => "documents",
         }
     }
 
@@ -103,6 +109,7 @@ impl Payload {
         match self {
             Self::Hang => Work::Count,
             Self::Visitors => Work::Visitors,
+            Self::Documents => Work::Store,
             _ => Work::Forward,
         }
     }
@@ -114,6 +121,7 @@ impl Payload {
             Self::Small => kib * 2,
             Self::Visitors => kib / 2,
             Self::Adversarial => (kib / 200).max(1000),
+            Self::Documents => (kib / 500).max(2000),
             Self::Large | Self::Hang => kib / 10,
             Self::Zstd | Self::Gzip | Self::Partitions | Self::Hot | Self::Burst => kib / 5,
         }
@@ -139,6 +147,10 @@ impl Payload {
             Self::Gzip => hundredfold("Gzip"),
             Self::Partitions => Facts {
                 partitions: 256,
+                ..plain
+            },
+            Self::Documents => Facts {
+                typical_value: largest / 4,
                 ..plain
             },
             _ => plain,
@@ -202,6 +214,7 @@ impl Payload {
         let size = match self {
             // Not the very first, so that a short run begins like a long one.
             Self::Large if sequence % LARGE_EVERY == LARGE_EVERY / 2 => largest - ENVELOPE,
+            Self::Documents => document_bytes(mix(dice), largest),
             _ => self.value_bytes(),
         };
         value.clear();
@@ -229,6 +242,10 @@ impl Payload {
             value.extend_from_slice(br#"{"a":1}]}"#);
             return;
         }
+        if self == Self::Documents {
+            lines(mix(sequence), size, value);
+            return;
+        }
         value.extend_from_slice(br#""pad":""#);
         let pad = size.saturating_sub(value.len() + 2);
         match self {
@@ -242,6 +259,31 @@ impl Payload {
         }
         write!(value, "\"}}").expect("a vector takes every write");
     }
+}
+
+/// Evenly from a sixteenth to half of the largest message.
+fn document_bytes(dice: u64, largest: usize) -> usize {
+    let (least, most) = (largest / 16, largest / 2);
+    let spread = u64::try_from(most - least).unwrap_or(u64::MAX).max(1);
+    least + usize::try_from(dice % spread).unwrap_or(0)
+}
+
+/// The lines of an order, as shops write them.
+fn lines(mut state: u64, size: usize, value: &mut Vec<u8>) {
+    value.extend_from_slice(br#""lines":["#);
+    let mut separator = "";
+    while value.len() + 100 < size {
+        state = mix(state);
+        let (count, cents) = (state % 9 + 1, state >> 8 & 0xF_FFFF);
+        write!(
+            value,
+            r#"{separator}{{"sku":"S-{:08x}","count":{count},"price":{{"cents":{cents},"currency":"EUR"}}}}"#,
+            state >> 32
+        )
+        .expect("a vector takes every write");
+        separator = ",";
+    }
+    value.extend_from_slice(b"]}");
 }
 
 /// Zipf's law with exponent 1: the octave of the rank is uniform, and the rank within its octave.

@@ -10,6 +10,7 @@ const TEMPLATE: &str = include_str!("../../pipelines/memory.yaml");
 const FORWARD: &str = r#"[{name: read, filter: {keep: has(event.id)}}, {name: forward, when: has(event.sample), produce: {topic: ${OUTPUT}, value: event.id}}]"#;
 const COUNT: &str = r#"[{name: records, count: {sink: store, collection: records, id: event.group, amounts: [{field: seen, value: "1"}]}}]"#;
 const VISITORS: &str = r#"[{name: visitors, unique: {sink: store, set: event.group, member: event.id, window: Month}}]"#;
+const DOCUMENTS: &str = "[{name: documents, index: {sink: store, index: documents, id: event.id}}]";
 const STORE: &str = "[{name: store, embedded: {path: sink.db}}]";
 
 /// What the pipeline is told beside its payload.
@@ -32,6 +33,7 @@ pub(crate) fn write(payload: Payload, terms: &Terms<'_>) -> String {
         Work::Forward => (FORWARD, "[]"),
         Work::Count => (COUNT, STORE),
         Work::Visitors => (VISITORS, STORE),
+        Work::Store => (DOCUMENTS, STORE),
     };
     let names = terms.names;
     TEMPLATE

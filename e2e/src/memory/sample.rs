@@ -47,6 +47,10 @@ pub(crate) struct Told {
     pub(crate) plan_peak: u64,
     /// Working set beyond what the ledger explains; negative is room.
     pub(crate) model_error: i64,
+    /// Bytes that the pools hold; all of one that nobody counts.
+    pub(crate) held: u64,
+    /// Bytes that they may hold.
+    pub(crate) planned: u64,
 }
 
 /// Reads `/status`; `None` while it is not one.
@@ -60,6 +64,11 @@ pub(crate) fn told(body: &[u8]) -> Option<Told> {
         let found = parts.and_then(|parts| parts.iter().find(|part| part["name"] == name));
         number(found.and_then(|part| part.get(field)))
     };
+    let parts = memory.get("parts").and_then(Value::as_array);
+    let sum = |fields: &[&str]| -> u64 {
+        let of = |part: &Value| fields.iter().find_map(|field| part.get(field)?.as_u64());
+        parts.into_iter().flatten().filter_map(of).sum()
+    };
     Some(Told {
         finished: finished.values().filter_map(Value::as_u64).sum(),
         dispatcher: part("dispatcher", "heldBytes"),
@@ -72,12 +81,14 @@ pub(crate) fn told(body: &[u8]) -> Option<Told> {
             .get("modelErrorBytes")
             .and_then(Value::as_i64)
             .unwrap_or(0),
+        held: sum(&["heldBytes", "plannedBytes"]),
+        planned: sum(&["plannedBytes"]),
     })
 }
 
 /// Names of the columns of [`csv`].
 pub(crate) const COLUMNS: &str = "millis,usage,working_set,peak,anonymous,oom_kills,limit_hits,\
-    limit,finished,dispatcher,active,governor,planned_limit,model_error";
+    limit,finished,dispatcher,active,governor,planned_limit,model_error,held,planned";
 
 /// Samples as a table for other tools.
 pub(crate) fn csv(samples: &[Sample]) -> String {
@@ -86,7 +97,7 @@ pub(crate) fn csv(samples: &[Sample]) -> String {
         let told = s.told.unwrap_or_default();
         writeln!(
             text,
-            "{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             s.millis,
             s.usage,
             s.working_set,
@@ -100,7 +111,9 @@ pub(crate) fn csv(samples: &[Sample]) -> String {
             told.active,
             told.governor,
             told.planned_limit,
-            told.model_error
+            told.model_error,
+            told.held,
+            told.planned
         )
         .expect("a string takes every write");
     }
@@ -115,7 +128,9 @@ mod tests {
     fn the_status_is_read_and_every_column_written() {
         let body = br#"{"finished": {"done": 3, "filtered": 4}, "plan": {"dispatcherBytes": 9},
             "memory": {"limitBytes": 7, "governorActivations": 1, "planPeakBytes": 6,
-            "modelErrorBytes": -2, "parts": [{"name": "dispatcher", "heldBytes": 5}]}}"#;
+            "modelErrorBytes": -2, "parts": [
+                {"name": "dispatcher", "heldBytes": 5, "plannedBytes": 8},
+                {"name": "kafka", "plannedBytes": 3, "heldBytes": null}]}}"#;
         let told = told(body).expect("it is a status");
         let expected = Told {
             finished: 7,
@@ -126,6 +141,8 @@ mod tests {
             planned_limit: 7,
             plan_peak: 6,
             model_error: -2,
+            held: 8,
+            planned: 11,
         };
         assert_eq!(told, expected);
         let sample = Sample {
@@ -134,6 +151,6 @@ mod tests {
         };
         let text = csv(&[sample]);
         let widths = text.lines().map(|line| line.split(',').count());
-        assert_eq!(widths.collect::<Vec<_>>(), [14, 14]);
+        assert_eq!(widths.collect::<Vec<_>>(), [16, 16]);
     }
 }

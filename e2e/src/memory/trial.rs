@@ -318,6 +318,7 @@ impl Scene<'_> {
                 records,
             ),
             Work::Visitors => (self.in_sink("SELECT count(*) FROM members")?, records),
+            Work::Store => (self.in_sink("SELECT count(*) FROM events")?, records),
         };
         let committed: u64 = self.offsets.committed()?.iter().sum();
         if committed != records {

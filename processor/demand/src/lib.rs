@@ -133,9 +133,13 @@ fn sinks(pipeline: &ValidatedPipeline) -> Vec<SinkDemand> {
             in_flight: 1,
         }
     });
+    let mut stages = pipeline.stages.iter();
     let producer = SinkDemand {
         name: PRODUCER.to_owned(),
-        kind: SinkKind::Producer,
+        kind: match stages.any(|stage| matches!(stage.body, StageBody::Produce(_))) {
+            true => SinkKind::Producer,
+            false => SinkKind::Letters,
+        },
         in_flight: 1,
     };
     let endpoints = pipeline

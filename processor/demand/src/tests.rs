@@ -31,7 +31,7 @@ fn the_storefront_is_mapped_field_by_field() {
         parse_factor: 16,
         sinks: vec![
             sink("store", SinkKind::Embedded),
-            sink(PRODUCER, SinkKind::Producer),
+            sink(PRODUCER, SinkKind::Letters),
         ],
         caches: vec![CacheDemand {
             name: "visitors".to_owned(),
@@ -96,4 +96,18 @@ fn the_demand_is_legal_at_any_limit() {
             "{limit}Mi: {refused:?}"
         );
     }
+}
+
+/// Letters are few; a stage that produces works with every record.
+#[test]
+fn a_producer_of_letters_alone_is_a_small_one() {
+    let kind = |text: &str| {
+        let sinks = demand(&pipeline(text), &Facts::default()).sinks;
+        let producer = sinks.into_iter().find(|sink| sink.name == PRODUCER);
+        producer.map(|sink| sink.kind)
+    };
+    let forward = "  stages:\n    - name: forward\n      produce:\n        topic: elsewhere\n";
+    let both = STOREFRONT.replacen("  stages:\n", forward, 1);
+    assert_eq!(kind(STOREFRONT), Some(SinkKind::Letters));
+    assert_eq!(kind(&both), Some(SinkKind::Producer));
 }

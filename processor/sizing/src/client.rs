@@ -79,6 +79,11 @@ const RECEIVE_CEILING: u64 = i32::MAX as u64;
 const QUEUE_FLOOR: u64 = 500_000;
 /// Fetch sizes in order of preference.
 const FETCHES: [u64; 5] = [1 << 20, 512 << 10, 256 << 10, 128 << 10, 64 << 10];
+/// Partitions that an answer has records of, where there are as many. One that fills the answer
+/// alone is worked off alone, and so waits for its own window's commits while the others' are open.
+const INTERLEAVED: u64 = 4;
+/// Least that is asked of a partition.
+const LEAST_OF_A_PARTITION: u64 = 64 << 10;
 /// Client-wide remainder, fitted.
 const BASE: u64 = 1_000_000;
 /// Queue element (a class of 320) and 64 bytes of key, framing and headers.
@@ -94,6 +99,7 @@ pub(crate) struct Client {
     tau_halves: u128,
     brokers: u128,
     batch: u64,
+    interleaved: u64,
     delta_percent: u64,
 }
 
@@ -113,6 +119,7 @@ impl Client {
             tau_halves,
             brokers: demand.leaders().into(),
             batch: demand.batch().0,
+            interleaved: u64::from(demand.partitions).clamp(1, INTERLEAVED),
             delta_percent: demand.purge_decay.percent(),
         }
     }
@@ -149,7 +156,9 @@ impl Client {
             queued_max_messages_kbytes: (queue / 1000).min(QUEUE_CEILING_KBYTES),
             queued_min_messages: 100_000,
             fetch_max_bytes: fetch,
-            max_partition_fetch_bytes: fetch.min(1 << 20),
+            max_partition_fetch_bytes: (fetch / self.interleaved)
+                .max(LEAST_OF_A_PARTITION)
+                .min(fetch),
             message_max_bytes: fetch,
             receive_message_max_bytes: Bytes::from_wide(receive).0.min(RECEIVE_CEILING),
             fetch_queue_backoff_ms: 3,

@@ -27,7 +27,8 @@ pub struct Demand {
     pub largest_batch: Bytes,
     /// v: smallest typical value. 1 to 1e9.
     pub typical_value: Bytes,
-    /// Heap bytes per byte of JSON when parsed: 4 for typed, 16 for generic forms. 1 to 100.
+    /// Heap bytes per byte of JSON when parsed, at most: 4 for typed, 16 for generic forms. 1 to
+    /// 100.
     pub parse_factor: u32,
     /// Sinks, the producer of `produce` stages and dead letters included. At most 64.
     pub sinks: Vec<SinkDemand>,
@@ -90,8 +91,10 @@ pub enum SinkKind {
     Http,
     /// A SQLite file in this process.
     Embedded,
-    /// A Kafka producer.
+    /// The Kafka producer of `produce` stages, and of dead letters beside them.
     Producer,
+    /// A Kafka producer of dead letters alone.
+    Letters,
 }
 
 /// One cache.
@@ -122,6 +125,9 @@ impl CacheKind {
         }
     }
 }
+
+/// Heap bytes per byte of JSON that ordinary documents take when parsed, whatever the form.
+const ORDINARY: u32 = 4;
 
 /// Each cache has at least this.
 pub(crate) const CACHE_FLOOR: Bytes = Bytes::MIB;
@@ -172,11 +178,13 @@ impl Demand {
         self.largest_message.scaled_up(self.parse_factor.into(), 1)
     }
 
-    /// Bytes that a typical record needs parsed; below 4 KiB the fixed cost of a worker dominates.
+    /// Bytes that a typical record needs parsed, by what ordinary documents take and not by the
+    /// most that the law allows for: each is estimated before it is parsed, so a worker too many
+    /// only waits. Below 4 KiB the fixed cost of a worker dominates.
     pub(crate) fn typical_parsed(&self) -> Bytes {
         self.typical_value
             .max(Bytes::kib(4))
-            .scaled_up(self.parse_factor.into(), 1)
+            .scaled_up(self.parse_factor.min(ORDINARY).into(), 1)
     }
 
     /// C₀.

@@ -136,7 +136,7 @@ fn fixed(demand: &Demand) -> Bytes {
             SinkKind::Elasticsearch | SinkKind::Mongodb | SinkKind::Http => (0, 4),
             SinkKind::Redis => (0, 2),
             SinkKind::Embedded => (1, 0),
-            SinkKind::Producer => (brokers + 2, brokers + 1),
+            SinkKind::Producer | SinkKind::Letters => (brokers + 2, brokers + 1),
         };
         threads += more_threads;
         connections += more_connections;

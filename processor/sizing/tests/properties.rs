@@ -19,6 +19,7 @@ fn sinks() -> impl Strategy<Value = Vec<SinkDemand>> {
         SinkKind::Http,
         SinkKind::Embedded,
         SinkKind::Producer,
+        SinkKind::Letters,
     ]);
     let sink = (kinds, 1..=4_u32).prop_map(|(kind, in_flight)| SinkDemand {
         name: "s".to_owned(),

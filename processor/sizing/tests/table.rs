@@ -28,7 +28,7 @@ fn storefront() -> Demand {
         cores: 2,
         sinks: vec![
             sink("store", SinkKind::Embedded),
-            sink("storefront-events.dead", SinkKind::Producer),
+            sink("storefront-events.dead", SinkKind::Letters),
         ],
         caches: vec![CacheDemand {
             name: "visitors".to_owned(),
@@ -115,16 +115,16 @@ fn storefront_by_limit() {
     check(
         &by_limit(&storefront(), &LIMITS),
         &expect![[r#"
-        limit    kafka  queue kB  fetch  disp.  records  window  active  workers  batch  caches   entries   spare
-        64Mi   refused, needs 86Mi
-        128Mi     14.2      3660    1Mi   10.5     5982    4096    21.9       96    1.8     6.9    458381     0.0
-        256Mi     32.3     11562    1Mi   33.1    21456    4096    40.1       96    4.1    25.1   1646767     0.0
-        512Mi     68.6     27366    1Mi   78.5    52403    4096    76.3       96    8.6    61.3   4023539     0.0
-        1Gi      128.0     53240    1Mi  180.5    65536    4096   157.9       96   15.0   142.9   9371039     0.0
-        2Gi      128.0     53240    1Mi  256.0    65536    4096   482.9       96   15.0   467.9  30665214     0.0
-        4Gi      128.0     53240    1Mi  256.0    65536    4096   512.0       96   15.0  1974.8 129422336     0.0
-        8Gi      128.0     53240    1Mi  256.0    65536    4096   512.0       96   15.0  5388.1 353118548     0.0
-    "#]],
+            limit    kafka  queue kB  fetch  disp.  records  window  active  workers  batch  caches   entries   spare
+            64Mi   refused, needs 86Mi
+            128Mi     14.2      3660    1Mi   10.5     5982    4096    21.9       96    2.3     6.9    458381     0.0
+            256Mi     32.3     11562    1Mi   33.1    21456    4096    40.1       96    6.2    25.1   1646767     0.0
+            512Mi     68.6     27366    1Mi   78.5    52403    4096    76.3       96   14.0    61.3   4023539     0.0
+            1Gi      128.0     53240    1Mi  193.8    65536    4096   168.6       96   15.0   153.6  10071771     0.0
+            2Gi      128.0     53240    1Mi  256.0    65536    4096   500.2       96   15.0   485.2  31803903     0.0
+            4Gi      128.0     53240    1Mi  256.0    65536    4096   512.0       96   15.0  2009.5 131699711     0.0
+            8Gi      128.0     53240    1Mi  256.0    65536    4096   512.0       96   15.0  5422.9 355395924     0.0
+        "#]],
     );
 }
 
@@ -135,9 +135,9 @@ fn small_messages_by_limit() {
         &expect![[r#"
             limit    kafka  queue kB  fetch  disp.  records  window  active  workers  batch  caches   entries   spare
             48Mi   refused, needs 57Mi
-            64Mi       5.0       588  512Ki    2.3     1275    1124     5.2       83    0.4     2.2    146989     0.0
-            96Mi      10.0      1833    1Mi    8.4     5113    4096    10.1       96    1.0     7.1    470301     0.0
-            128Mi     14.5      3808    1Mi   14.1     8982    4096    14.7       96    1.6    11.7    767397     0.0
+            64Mi       5.0       588  512Ki    2.3     1275    1124     5.2       96    0.5     2.2    146989     0.0
+            96Mi      10.0      1833    1Mi    8.4     5113    4096    10.1       96    1.5     7.1    470301     0.0
+            128Mi     14.5      3808    1Mi   14.1     8982    4096    14.7       96    2.5    11.7    767397     0.0
         "#]],
     );
 }
@@ -192,14 +192,14 @@ fn storefront_by_partitions_at_512_mebibytes() {
     check(
         &format!("{HEAD}\n{}\n", rows.join("\n")),
         &expect![[r#"
-        limit    kafka  queue kB  fetch  disp.  records  window  active  workers  batch  caches   entries   spare
-        1         68.6     27373    1Mi   78.5    52879    4096    76.4        8    8.6    61.4   4024619     0.0
-        3         68.6     27372    1Mi   78.5    52793    4096    76.4       24    8.6    61.4   4024423     0.0
-        12        68.6     27366    1Mi   78.5    52403    4096    76.3       96    8.6    61.3   4023539     0.0
-        48        68.5     27343    1Mi   78.4    50845    4096    76.3      128    8.6    61.3   4020007     0.0
-        256       68.2     27207    1Mi   78.2    46192    2465    76.0      128    8.6    61.0   3999596     0.0
-        1024      67.1     26706    1Mi   77.6    45334     652    74.8      128    8.4    59.8   3924228     0.0
-    "#]],
+            limit    kafka  queue kB  fetch  disp.  records  window  active  workers  batch  caches   entries   spare
+            1         68.6     27373    1Mi   78.5    52879    4096    76.4        8   14.0    61.4   4024619     0.0
+            3         68.6     27372    1Mi   78.5    52793    4096    76.4       24   14.0    61.4   4024423     0.0
+            12        68.6     27366    1Mi   78.5    52403    4096    76.3       96   14.0    61.3   4023539     0.0
+            48        68.5     27343    1Mi   78.4    50845    4096    76.3      128   14.0    61.3   4020007     0.0
+            256       68.2     27207    1Mi   78.2    46192    2465    76.0      128   13.9    61.0   3999596     0.0
+            1024      67.1     26706    1Mi   77.6    45334     652    74.8      128   13.7    59.8   3924228     0.0
+        "#]],
     );
 }
 
@@ -314,35 +314,51 @@ fn the_explanation_of_the_storefront() {
     check(
         &plan.to_string(),
         &expect![[r#"
-        safety        38.4Mi  15.0 %  0.15 of the limit, 12Mi to 512Mi; never assigned
-        fixed         27.4Mi  10.7 %  24Mi, 64Ki a thread, 512Ki a connection, 8Ki a partition
-        kafka         32.3Mi  12.6 %  minimum 8.2Mi; queue 11562 kB, fetch 1Mi
-        dispatcher    33.1Mi  12.9 %  minimum 3Mi; 21456 records in 31.4Mi, window 4096 a partition
-        active        40.1Mi  15.6 %  minimum 16Mi; 96 workers share it by parsed size
-        sinks         27.6Mi  10.8 %  minimum 9.6Mi; batches of 4.1Mi in 2 sinks
-        caches        25.1Mi   9.8 %  minimum 1Mi; 1646767 entries
-        bulk               0   0.0 %  borrows up to 54.2Mi from dispatcher and caches
-        slack         31.6Mi  12.3 %  0.2 of all pools: fragmentation, pages not yet returned
-        spare            108   0.0 %  every pool is at its cap, or rounding
-        limit          256Mi 100.0 %"#]],
+            safety        38.4Mi  15.0 %  0.15 of the limit, 12Mi to 512Mi; never assigned
+            fixed         27.4Mi  10.7 %  24Mi, 64Ki a thread, 512Ki a connection, 8Ki a partition
+            kafka         32.3Mi  12.6 %  minimum 8.2Mi; queue 11562 kB, fetch 1Mi
+            dispatcher    33.1Mi  12.9 %  minimum 3Mi; 21456 records in 31.4Mi, window 4096 a partition
+            active        40.1Mi  15.6 %  minimum 16Mi; 96 workers share it by parsed size
+            sinks         27.6Mi  10.8 %  minimum 9.6Mi; batches of 6.2Mi in 2 sinks
+            caches        25.1Mi   9.8 %  minimum 1Mi; 1646767 entries
+            bulk               0   0.0 %  borrows up to 54.2Mi from dispatcher and caches
+            slack         31.6Mi  12.3 %  0.2 of all pools: fragmentation, pages not yet returned
+            spare            108   0.0 %  every pool is at its cap, or rounding
+            limit          256Mi 100.0 %"#]],
     );
 }
 
-/// The README shows the very tables that these tests compute.
+/// The README shows the very tables that these tests compute; `UPDATE_EXPECT=1` writes them.
 #[test]
 fn the_readme_is_in_step() {
-    let readme = include_str!("../README.md");
+    const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    const TABLES: &str = "## One plan";
+    const FENCE: &str = "```text\n";
+    let before = std::fs::read_to_string(README).expect("the README is there");
     let plan = derive(quantity("256Mi"), &storefront())
         .expect("it fits")
         .to_string();
-    for table in [
+    let tables = [
         plan,
         by_limit(&storefront(), &LIMITS),
         by_limit(&production(), &LIMITS),
-    ] {
-        assert!(
-            readme.contains(table.trim_end()),
-            "README.md lacks:\n{table}"
-        );
+    ];
+    let (mut after, shown) = before
+        .split_once(TABLES)
+        .map(|(head, shown)| (format!("{head}{TABLES}"), shown))
+        .expect("the README has that heading");
+    let mut parts = shown.split(FENCE);
+    after.push_str(parts.next().expect("a text has a first part"));
+    let mut tables = tables.iter().map(|table| table.trim_end());
+    for part in parts {
+        let (_, rest) = part.split_once("```").expect("every fence is closed");
+        let table = tables.next().expect("the README has no other table");
+        let _ = write!(after, "{FENCE}{table}\n```{rest}");
+    }
+    assert_eq!(tables.next(), None, "the README lacks a table");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(README, after).expect("the README is ours");
+    } else {
+        assert_eq!(before, after, "run this test with UPDATE_EXPECT=1");
     }
 }

@@ -24,7 +24,6 @@ use crate::{
     plan::PRODUCER,
     publish::Publisher,
     sinks::{
-        Sink,
         guard::breaker::BreakerPolicy,
         kafka::{self, Compression, Connection, Producer, ProducerSettings},
     },
@@ -33,7 +32,8 @@ use crate::{
         security::Security,
         settings::{ClientTuning, GroupProtocol, SourceSettings, Start},
     },
-    stages::{Ports, http::endpoint::Endpoint},
+    stages::Ports,
+    stores::{Stores, sink_plan},
     troubles::Troubles,
     work::Work,
     worker::{self, Workshop},
@@ -62,13 +62,8 @@ pub(super) struct Line {
     pub(super) topics: Vec<Arc<str>>,
     pub(super) dispatcher: Dispatcher<Work>,
     pub(super) workshop: Arc<Workshop>,
-    /// By name in the plan; they follow a changed limit.
-    pub(super) sinks: BTreeMap<Arc<str>, Arc<dyn Sink>>,
-    /// By the name of their stage; these, too.
-    pub(super) endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
-    /// By the name of their stage; these, too.
-    pub(super) fingerprints: BTreeMap<Arc<str>, Arc<Fingerprints>>,
-    pub(super) publisher: Option<Arc<dyn Publisher>>,
+    /// They follow a changed limit.
+    pub(super) stores: Stores,
 }
 
 /// Makes dispatcher, sinks and stages.
@@ -114,10 +109,12 @@ pub(super) fn line(options: &Options, plan: &Plan) -> Result<Line, RunError> {
             .collect(),
         dispatcher: Dispatcher::new(Lanes::isolated(detached), budgets),
         workshop: Arc::new(workshop),
-        sinks,
-        endpoints,
-        fingerprints: ports.fingerprints,
-        publisher,
+        stores: Stores {
+            sinks,
+            endpoints,
+            fingerprints: ports.fingerprints,
+            publisher,
+        },
     })
 }
 
@@ -212,11 +209,6 @@ fn fingerprints(plan: &Plan) -> BTreeMap<Arc<str>, Arc<Fingerprints>> {
         (Arc::from(cache.name.as_str()), Arc::new(table))
     };
     plan.caches.iter().map(table).collect()
-}
-
-pub(super) fn sink_plan<'p>(plan: &'p Plan, name: &str) -> &'p SinkPlan {
-    let found = plan.sinks.iter().find(|sink| sink.name == name);
-    found.expect("the demand names every sink of the pipeline")
 }
 
 fn producer(options: &Options, sizes: &SinkPlan) -> Result<Arc<dyn Publisher>, RunError> {

@@ -2,13 +2,7 @@
 //! Layer: shell
 
 use super::{Running, assemble};
-use crate::{
-    allocator,
-    law::Change,
-    limit::MemoryGroup,
-    observe::Observatory,
-    plan::{self, PRODUCER},
-};
+use crate::{allocator, law::Change, limit::MemoryGroup, observe::Observatory};
 
 impl Running {
     /// Looks whether the kernel's limit has changed; call it a few times a second.
@@ -39,20 +33,7 @@ impl Running {
         line.dispatcher.set_limits(assemble::limits(plan, inline));
         let active = plan.pools[penstock_sizing::Pool::Active];
         line.workshop.chain.active().resize(active.0);
-        for (name, sink) in &line.sinks {
-            sink.resize(assemble::sink_plan(plan, name));
-        }
-        for (stage, endpoint) in &line.endpoints {
-            endpoint.resize(assemble::sink_plan(plan, &plan::endpoint(stage)));
-        }
-        for cache in &plan.caches {
-            if let Some(table) = line.fingerprints.get(cache.name.as_str()) {
-                table.resize(cache.bytes.0);
-            }
-        }
-        if let Some(publisher) = &line.publisher {
-            publisher.resize(assemble::sink_plan(plan, PRODUCER));
-        }
+        line.stores.resize(plan);
         self.source.resize(change.client, change.rebuild);
     }
 }

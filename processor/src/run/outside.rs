@@ -9,10 +9,7 @@ use penstock_crds::pipeline::{
 };
 use penstock_sizing::Plan;
 
-use super::{
-    Options, RunError,
-    assemble::{BREAKER, sink_plan},
-};
+use super::{Options, RunError, assemble::BREAKER};
 use crate::{
     budgets, plan,
     sinks::{
@@ -31,6 +28,7 @@ use crate::{
         },
     },
     stages::http::endpoint::{self, AnswerUse, Endpoint, EndpointMethod, EndpointSettings},
+    stores::sink_plan,
 };
 
 /// How long Redis keeps a counter after its last flush: a counter that is touched again within it

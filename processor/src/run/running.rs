@@ -120,7 +120,7 @@ impl Running {
 /// Lets the sinks pass on what they hold back for others. What does not get through stays marked,
 /// for the next process.
 async fn pass_on(line: &Line, deadline: Instant) {
-    for (name, sink) in &line.sinks {
+    for (name, sink) in &line.stores.sinks {
         if let Err(error) = sink.flush(deadline).await {
             tracing::warn!(%name, %error, "the last flush is left to the next process");
         }

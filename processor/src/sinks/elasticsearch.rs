@@ -93,6 +93,10 @@ impl Sink for Elasticsearch {
         self.groups.submit(effect, deadline)
     }
 
+    fn taken_permille(&self) -> u64 {
+        self.groups.taken_permille()
+    }
+
     fn resize(&self, sizes: &SinkPlan) {
         self.groups.resize(sizes);
     }

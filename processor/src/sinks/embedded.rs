@@ -158,6 +158,10 @@ impl Sink for Embedded {
         Box::pin(self.queue(effect, deadline))
     }
 
+    fn taken_permille(&self) -> u64 {
+        self.bytes.taken_permille()
+    }
+
     fn resize(&self, sizes: &SinkPlan) {
         let queue = u32::try_from(sizes.batch.0).unwrap_or(u32::MAX);
         self.bytes.resize(queue);

@@ -210,6 +210,10 @@ impl Sink for Grouped {
     }
 
     /// Groups are made of what the queue holds, so its bytes bound them, too.
+    fn taken_permille(&self) -> u64 {
+        self.bytes.taken_permille()
+    }
+
     fn resize(&self, sizes: &SinkPlan) {
         let queue = u32::try_from(sizes.batch.0).unwrap_or(u32::MAX);
         self.bytes.resize(queue.max(1));

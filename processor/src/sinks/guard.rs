@@ -265,6 +265,10 @@ impl<S: Sink> Sink for Guarded<S> {
         self.sink.flush(deadline)
     }
 
+    fn taken_permille(&self) -> u64 {
+        self.sink.taken_permille()
+    }
+
     fn resize(&self, sizes: &SinkPlan) {
         self.sink.resize(sizes);
     }

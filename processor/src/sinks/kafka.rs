@@ -259,6 +259,10 @@ impl Publisher for Producer {
         Box::pin(async move { self.deliver(&message).await.map_err(|error| blame(&error)) })
     }
 
+    fn taken_permille(&self) -> u64 {
+        self.bytes.taken_permille()
+    }
+
     /// The client's own queue keeps the size it was made with; ours are the bound.
     fn resize(&self, sizes: &SinkPlan) {
         let queue = narrow(sizes.batch.0);

@@ -119,6 +119,10 @@ impl Sink for Mongodb {
         }
     }
 
+    fn taken_permille(&self) -> u64 {
+        self.groups.taken_permille()
+    }
+
     fn resize(&self, sizes: &SinkPlan) {
         self.groups.resize(sizes);
     }

@@ -259,6 +259,10 @@ impl Sink for Redis {
         })
     }
 
+    fn taken_permille(&self) -> u64 {
+        self.bytes.taken_permille()
+    }
+
     fn resize(&self, sizes: &SinkPlan) {
         self.bytes.resize(settings::queue_bytes(sizes));
         for (counting, _) in &self.countings {

@@ -64,6 +64,15 @@ fn a_living_processor_answers_all_questions() {
         status.finished.done == 20 && status.readiness == "ready"
     });
     assert_eq!(status.partitions.len(), 2);
+    // All that an idle line holds of the sinks' pool is the page cache of its file.
+    let held = |name: &str| {
+        let mut parts = status.memory.parts.iter();
+        let part = parts.find(|part| part.name == name).expect(name);
+        part.held_bytes.map(|held| (held, part.planned_bytes))
+    };
+    let (sinks, planned) = held("sinks").expect("sinks are counted");
+    assert!((2 << 20..planned).contains(&sinks), "{sinks} of {planned}");
+    assert_eq!((held("caches"), held("kafka")), (Some((0, 0)), None));
     let account = account(&processor);
     for field in FIELDS {
         assert!(

@@ -27,17 +27,17 @@ fn the_storefront_fits_its_limit() {
     check(
         &answer,
         &expect![[r#"
-        safety        38.4Mi  15.0 %  0.15 of the limit, 12Mi to 512Mi; never assigned
-        fixed         27.3Mi  10.6 %  24Mi, 64Ki a thread, 512Ki a connection, 8Ki a partition
-        kafka         32.3Mi  12.6 %  minimum 8.2Mi; queue 11566 kB, fetch 1Mi
-        dispatcher    33.1Mi  12.9 %  minimum 3Mi; 21715 records in 31.8Mi, window 4096 a partition
-        active        40.1Mi  15.6 %  minimum 16Mi; 48 workers share it by parsed size
-        sinks         27.7Mi  10.8 %  minimum 9.6Mi; batches of 4.1Mi in 2 sinks
-        caches        25.1Mi   9.8 %  minimum 1Mi; 1647356 entries
-        bulk               0   0.0 %  borrows up to 54.3Mi from dispatcher and caches
-        slack         31.7Mi  12.3 %  0.2 of all pools: fragmentation, pages not yet returned
-        spare            113   0.0 %  every pool is at its cap, or rounding
-        limit          256Mi 100.0 %"#]],
+            safety        38.4Mi  15.0 %  0.15 of the limit, 12Mi to 512Mi; never assigned
+            fixed         27.3Mi  10.6 %  24Mi, 64Ki a thread, 512Ki a connection, 8Ki a partition
+            kafka         32.3Mi  12.6 %  minimum 8.2Mi; queue 11566 kB, fetch 1Mi
+            dispatcher    33.1Mi  12.9 %  minimum 3Mi; 21715 records in 31.8Mi, window 4096 a partition
+            active        40.1Mi  15.6 %  minimum 16Mi; 48 workers share it by parsed size
+            sinks         27.7Mi  10.8 %  minimum 9.6Mi; batches of 6.2Mi in 2 sinks
+            caches        25.1Mi   9.8 %  minimum 1Mi; 1647356 entries
+            bulk               0   0.0 %  borrows up to 54.3Mi from dispatcher and caches
+            slack         31.7Mi  12.3 %  0.2 of all pools: fragmentation, pages not yet returned
+            spare            113   0.0 %  every pool is at its cap, or rounding
+            limit          256Mi 100.0 %"#]],
     );
     let json = answer.json();
     assert_eq!(json["plan"]["limitBytes"], 256 << 20);

@@ -121,6 +121,12 @@ impl Endpoint {
         })
     }
 
+    /// How much of its bytes is taken, in thousandths.
+    #[must_use]
+    pub fn taken_permille(&self) -> u64 {
+        self.bytes.taken_permille()
+    }
+
     /// The memory plan has changed.
     pub fn resize(&self, sizes: &SinkPlan) {
         self.bytes.resize(queue_bytes(sizes));
