@@ -10,6 +10,7 @@ use k8s_openapi::api::{
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
+use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, Client,
     core::NamespaceResourceScope,
@@ -33,6 +34,7 @@ use crate::{
     },
     resource::EventPipeline,
     shared::Shared,
+    staleness,
 };
 
 /// Looked at again after this time although nothing told us.
@@ -192,7 +194,18 @@ async fn log(
     }
 }
 
-async fn one_reconcile(object: Arc<EventPipeline>, shared: Arc<Shared>) -> Result<Action, Error> {
+/// One reconcile of an object as the watch shows it, and when the next is due.
+///
+/// # Errors
+/// Those of the reconcile.
+pub async fn one_reconcile(
+    object: Arc<EventPipeline>,
+    shared: Arc<Shared>,
+) -> Result<Action, Error> {
+    if shared.context.memory.is_ahead_of(&object, Timestamp::now()) {
+        shared.metrics.reconciled(Outcome::Awaited);
+        return Ok(Action::requeue(staleness::LOOK_AGAIN));
+    }
     let surroundings = shared.surroundings(&object);
     let run = reconcile(&shared.context, &object, surroundings);
     // A bug that one object wakes must not end the others.

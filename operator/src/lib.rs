@@ -19,6 +19,7 @@ pub mod wishes;
 pub mod subject;
 pub mod rivals;
 pub mod observed;
+pub mod staleness;
 pub mod status_page;
 pub mod readings;
 pub mod findings;
@@ -31,6 +32,7 @@ pub mod reconcile;
 
 pub mod call;
 pub mod leadership;
+pub mod memory;
 pub mod api;
 pub mod metrics;
 pub mod shared;

@@ -15,7 +15,7 @@ pub mod retry;
 pub mod status;
 pub mod validate;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use self::{
     apply::ApplyError,
@@ -25,8 +25,8 @@ use self::{
     validate::Policy,
 };
 use crate::{
-    api::Cluster, call::CallError, objects::Objects, obstacle::Obstacle, resource::EventPipeline,
-    subject::Subject,
+    api::Cluster, call::CallError, memory::Memory, objects::Objects, obstacle::Obstacle,
+    resource::EventPipeline, subject::Subject,
 };
 
 /// What every reconcile works with.
@@ -38,6 +38,8 @@ pub struct Context {
     pub policy: Policy,
     /// This replica, in events.
     pub instance: String,
+    /// What is remembered of our own calls.
+    pub memory: Arc<Memory>,
 }
 
 /// Why a reconcile did not come to its end.
@@ -82,9 +84,10 @@ pub async fn reconcile(
     let verdict = validate::validate(object, &context.policy);
     let course = plan::plan(&subject, verdict, &observed, before);
     if let Course::Initialise { replicas } = course {
-        apply::initialise(cluster, &subject, replicas)
+        let version = apply::initialise(cluster, &subject, replicas)
             .await
             .map_err(Error::Apply)?;
+        context.memory.wrote(&subject, version, observed.now);
         return Ok(None);
     }
     let prepared = build::build(&subject, &course, &observed);
@@ -110,7 +113,8 @@ pub async fn reconcile(
         (before, &after),
         (observed.now, &context.instance),
     );
-    told.await.map_err(Error::Report)?;
+    let version = told.await.map_err(Error::Report)?;
+    context.memory.wrote(&subject, version, observed.now);
     failure.map_or_else(
         || Ok(earliest(later, plan::again(&course))),
         |error| Err(Error::Apply(error)),

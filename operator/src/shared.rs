@@ -102,6 +102,7 @@ impl Shared {
     pub fn forget_others(&self, there: &HashSet<Key>) {
         self.attempts.lock().retain(|key, _| there.contains(key));
         self.readings.lock().retain(|key, _| there.contains(key));
+        self.context.memory.forget_others(there);
     }
 }
 

@@ -130,7 +130,8 @@ async fn pods(
     Ok(())
 }
 
-/// Gives `spec.replicas` its first value, by a field manager that never writes again.
+/// Gives `spec.replicas` its first value, by a field manager that never writes again; answers the
+/// version that the object has then.
 ///
 /// # Errors
 /// When the write brought nothing.
@@ -138,7 +139,7 @@ pub async fn initialise(
     cluster: &Cluster,
     subject: &Subject,
     replicas: i32,
-) -> Result<(), ApplyError> {
+) -> Result<Option<String>, ApplyError> {
     let change = json!({
         "metadata": {"resourceVersion": subject.version, "uid": subject.uid},
         "spec": {"replicas": replicas},
@@ -148,7 +149,7 @@ pub async fn initialise(
         .merge::<EventPipeline>(namespace, name, &change, names::REPLICAS_MANAGER)
         .await;
     changed
-        .map(|_| ())
+        .map(|object| object.metadata.resource_version)
         .map_err(|source| failed("EventPipeline", name, source))
 }
 

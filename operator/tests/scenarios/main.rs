@@ -8,4 +8,5 @@ mod model;
 mod obstacles;
 mod paths;
 mod rights;
+mod stale;
 mod world;

@@ -35,7 +35,7 @@ pub(crate) const USABLE: &str = r#"{"brokers":3,"partitions":12,
 /// The cluster.
 pub(crate) struct World {
     model: Arc<Mutex<Model>>,
-    context: Context,
+    pub(crate) context: Context,
     pub(crate) now: Timestamp,
     /// Exit code and message of every scout.
     pub(crate) scout: (i32, String),
@@ -90,6 +90,7 @@ impl World {
                 cluster,
                 policy,
                 instance: "operator-0".to_owned(),
+                memory: Arc::default(),
             },
             now: "2026-11-25T12:00:00Z".parse().expect("as set up"),
             scout: (0, USABLE.to_owned()),
