@@ -1,6 +1,7 @@
 //! What reconcile does to a cluster: every path, a crash at every write, the rights that it used.
 //! Layer: test
 
+mod calls;
 mod crash;
 mod golden;
 mod lease;
