@@ -5,10 +5,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
 use parking_lot::Mutex;
 
 use crate::{
+    kinds::Kind,
+    observed::Existing,
+    recall::{Name, News, Recall, Recalled},
     resource::EventPipeline,
     shared::Key,
     staleness::{self, Written},
@@ -19,6 +22,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Memory {
     written: Mutex<HashMap<Key, Written>>,
+    recall: Mutex<Recall>,
 }
 
 impl Memory {
@@ -43,8 +47,62 @@ impl Memory {
         written.is_some_and(|written| staleness::waits((&uid, &version), written, now))
     }
 
+    /// What needs not be read of a child.
+    #[must_use]
+    pub fn recall(
+        &self,
+        subject: &Subject,
+        child: (Kind, &str),
+        now: Timestamp,
+    ) -> Option<Recalled> {
+        self.recall.lock().recall(subject, child, now)
+    }
+
+    /// Keeps a child as the API server answered it.
+    pub fn keep(&self, subject: &Subject, existing: &Existing, at: Timestamp) {
+        self.recall.lock().keep(subject, existing, at);
+    }
+
+    /// Keeps that there is no child of this name.
+    pub fn keep_absent(&self, subject: &Subject, child: (Kind, &str), at: Timestamp) {
+        self.recall.lock().keep_absent(subject, child, at);
+    }
+
+    /// Forgets which children were not there.
+    pub fn forget_absent(&self, subject: &Subject) {
+        self.recall.lock().forget_absent(subject);
+    }
+
+    /// Forgets the children of a pipeline: a write of theirs did not end as it should.
+    pub fn forget(&self, subject: &Subject) {
+        let others = |pipeline: &str| pipeline != subject.uid;
+        self.recall.lock().forget_unless(others);
+    }
+
+    /// The watch shows a child.
+    pub fn show(&self, kind: Kind, metadata: &ObjectMeta) -> News {
+        self.recall.lock().show(kind, metadata)
+    }
+
+    /// The watch shows that a child has gone.
+    pub fn hide(&self, kind: Kind, metadata: &ObjectMeta) {
+        self.recall.lock().hide(kind, metadata);
+    }
+
+    /// A watch that began anew has shown everything of its namespaces.
+    pub fn show_only(&self, kind: Kind, namespace: Option<&str>, there: &HashSet<Name>) {
+        self.recall.lock().show_only(kind, namespace, there);
+    }
+
+    /// Forgets all children: before watches begin nothing that they showed counts.
+    pub fn begin(&self) {
+        *self.recall.lock() = Recall::default();
+    }
+
     /// Forgets pipelines that are gone.
-    pub fn forget_others(&self, there: &HashSet<Key>) {
+    pub fn forget_others(&self, there: &HashSet<Key>, uids: &HashSet<String>) {
         self.written.lock().retain(|key, _| there.contains(key));
+        let stays = |pipeline: &str| uids.contains(pipeline);
+        self.recall.lock().forget_unless(stays);
     }
 }

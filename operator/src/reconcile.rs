@@ -25,8 +25,14 @@ use self::{
     validate::Policy,
 };
 use crate::{
-    api::Cluster, call::CallError, memory::Memory, objects::Objects, obstacle::Obstacle,
-    resource::EventPipeline, subject::Subject,
+    api::Cluster,
+    call::CallError,
+    memory::Memory,
+    objects::{Objects, Prepared},
+    observed::Observed,
+    obstacle::Obstacle,
+    resource::EventPipeline,
+    subject::Subject,
 };
 
 /// What every reconcile works with.
@@ -78,11 +84,17 @@ pub async fn reconcile(
         return Ok(None);
     }
     let (cluster, before) = (&context.cluster, object.status.as_ref());
-    let observed = observe::observe(cluster, &subject, surroundings)
-        .await
-        .map_err(Error::Observe)?;
-    let verdict = validate::validate(object, &context.policy);
-    let course = plan::plan(&subject, verdict, &observed, before);
+    let mut decision = decide(context, object, &subject, surroundings.clone()).await?;
+    if decision.creates_blindly() {
+        // Somebody else's object may have come by these names since we looked.
+        context.memory.forget_absent(&subject);
+        decision = decide(context, object, &subject, surroundings).await?;
+    }
+    let Decision {
+        observed,
+        course,
+        prepared,
+    } = decision;
     if let Course::Initialise { replicas } = course {
         let version = apply::initialise(cluster, &subject, replicas)
             .await
@@ -90,8 +102,10 @@ pub async fn reconcile(
         context.memory.wrote(&subject, version, observed.now);
         return Ok(None);
     }
-    let prepared = build::build(&subject, &course, &observed);
-    let applied = apply::apply(cluster, &subject, &prepared, &observed).await;
+    let applied = apply::apply(context, &subject, &prepared, &observed).await;
+    if applied.is_err() {
+        context.memory.forget(&subject);
+    }
     let refused = applied.as_ref().err().and_then(refusal);
     let (objects, failure) = match (applied, &refused) {
         (Ok(objects), _) => (objects, None),
@@ -119,6 +133,39 @@ pub async fn reconcile(
         || Ok(earliest(later, plan::again(&course))),
         |error| Err(Error::Apply(error)),
     )
+}
+
+/// What was seen, and what follows from it.
+struct Decision {
+    observed: Observed,
+    course: Course,
+    prepared: Objects<Prepared>,
+}
+
+impl Decision {
+    fn creates_blindly(&self) -> bool {
+        let mut children = self.prepared.children().iter();
+        children.any(|child| self.observed.is_believed_absent(child.kind, &child.name))
+    }
+}
+
+async fn decide(
+    context: &Context,
+    object: &EventPipeline,
+    subject: &Subject,
+    surroundings: Surroundings,
+) -> Result<Decision, Error> {
+    let observed = observe::observe(context, subject, surroundings)
+        .await
+        .map_err(Error::Observe)?;
+    let verdict = validate::validate(object, &context.policy);
+    let course = plan::plan(subject, verdict, &observed, object.status.as_ref());
+    let prepared = build::build(subject, &course, &observed);
+    Ok(Decision {
+        observed,
+        course,
+        prepared,
+    })
 }
 
 /// What the API server refuses for good is said in the status, in its own words.

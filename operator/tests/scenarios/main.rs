@@ -8,6 +8,7 @@ mod lease;
 mod model;
 mod obstacles;
 mod paths;
+mod remembered;
 mod rights;
 mod stale;
 mod world;
