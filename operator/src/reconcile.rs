@@ -84,17 +84,11 @@ pub async fn reconcile(
         return Ok(None);
     }
     let (cluster, before) = (&context.cluster, object.status.as_ref());
-    let mut decision = decide(context, object, &subject, surroundings.clone()).await?;
-    if decision.creates_blindly() {
-        // Somebody else's object may have come by these names since we looked.
-        context.memory.forget_absent(&subject);
-        decision = decide(context, object, &subject, surroundings).await?;
-    }
     let Decision {
         observed,
         course,
         prepared,
-    } = decision;
+    } = decide_seeing(context, object, &subject, surroundings).await?;
     if let Course::Initialise { replicas } = course {
         let version = apply::initialise(cluster, &subject, replicas)
             .await
@@ -147,6 +141,22 @@ impl Decision {
         let mut children = self.prepared.children().iter();
         children.any(|child| self.observed.is_believed_absent(child.kind, &child.name))
     }
+}
+
+/// Decides, once more when objects would be created under names that nobody has looked at: somebody
+/// else's object may have come by them meanwhile.
+async fn decide_seeing(
+    context: &Context,
+    object: &EventPipeline,
+    subject: &Subject,
+    surroundings: Surroundings,
+) -> Result<Decision, Error> {
+    let decision = decide(context, object, subject, surroundings.clone()).await?;
+    if !decision.creates_blindly() {
+        return Ok(decision);
+    }
+    context.memory.forget_absent(subject);
+    decide(context, object, subject, surroundings).await
 }
 
 async fn decide(
