@@ -10,6 +10,7 @@ use k8s_openapi::api::{
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
+use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, Client,
     core::NamespaceResourceScope,
@@ -23,8 +24,10 @@ use kube::{
 use tokio::sync::watch;
 
 use crate::{
-    hash,
+    children, hash,
     http::Health,
+    kinds::Kind,
+    memory::Memory,
     metrics::Outcome,
     names,
     reconcile::{
@@ -33,6 +36,7 @@ use crate::{
     },
     resource::EventPipeline,
     shared::Shared,
+    staleness,
 };
 
 /// Looked at again after this time although nothing told us.
@@ -88,6 +92,7 @@ pub async fn run(
         health,
     } = controlled;
     let client = shared.context.cluster.client();
+    shared.context.memory.begin();
     let mut triggers = Some(triggers);
     let mut stores: Vec<Store<EventPipeline>> = Vec::new();
     let mut streams = SelectAll::new();
@@ -99,7 +104,7 @@ pub async fn run(
         stores.push(controller.store());
         let triggers = triggers.take();
         let mut stopped = stop.clone();
-        let controller = children(controller, &client, &one)
+        let controller = children(controller, &client, &one, &shared.context.memory)
             .reconcile_on(futures::stream::iter(triggers).flatten())
             .with_config(
                 Config::default()
@@ -145,32 +150,20 @@ pub enum Stop {
     Now,
 }
 
-/// A child that was changed by anybody leads to its pipeline; only its metadata is read for that.
 fn children(
     controller: Controller<EventPipeline>,
     client: &Client,
     scope: &Scope,
+    memory: &Arc<Memory>,
 ) -> Controller<EventPipeline> {
-    let mut controller = controller;
-    for api in scope.each::<ServiceAccount>(client) {
-        controller = controller.owns(api, Scope::ours());
-    }
-    for api in scope.each::<ConfigMap>(client) {
-        controller = controller.owns(api, Scope::ours());
-    }
-    for api in scope.each::<NetworkPolicy>(client) {
-        controller = controller.owns(api, Scope::ours());
-    }
-    for api in scope.each::<Service>(client) {
-        controller = controller.owns(api, Scope::ours());
-    }
-    for api in scope.each::<PodDisruptionBudget>(client) {
-        controller = controller.owns(api, Scope::ours());
-    }
-    for api in scope.each::<Deployment>(client) {
-        controller = controller.owns(api, Scope::ours());
-    }
-    controller
+    let with = (client, scope, memory);
+    let controller = children::watch::<ServiceAccount>(controller, Kind::ServiceAccount, with);
+    let controller = children::watch::<ConfigMap>(controller, Kind::ConfigMap, with);
+    let controller = children::watch::<NetworkPolicy>(controller, Kind::NetworkPolicy, with);
+    let controller = children::watch::<Service>(controller, Kind::Service, with);
+    let kind = Kind::PodDisruptionBudget;
+    let controller = children::watch::<PodDisruptionBudget>(controller, kind, with);
+    children::watch::<Deployment>(controller, Kind::Deployment, with)
 }
 
 async fn log(
@@ -192,7 +185,18 @@ async fn log(
     }
 }
 
-async fn one_reconcile(object: Arc<EventPipeline>, shared: Arc<Shared>) -> Result<Action, Error> {
+/// One reconcile of an object as the watch shows it, and when the next is due.
+///
+/// # Errors
+/// Those of the reconcile.
+pub async fn one_reconcile(
+    object: Arc<EventPipeline>,
+    shared: Arc<Shared>,
+) -> Result<Action, Error> {
+    if shared.context.memory.is_ahead_of(&object, Timestamp::now()) {
+        shared.metrics.reconciled(Outcome::Awaited);
+        return Ok(Action::requeue(staleness::LOOK_AGAIN));
+    }
     let surroundings = shared.surroundings(&object);
     let run = reconcile(&shared.context, &object, surroundings);
     // A bug that one object wakes must not end the others.

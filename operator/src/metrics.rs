@@ -11,6 +11,8 @@ use std::{
 pub enum Outcome {
     /// To its end.
     Done,
+    /// Not begun: the watch had not shown our own last write yet.
+    Awaited,
     /// Looking failed.
     ObserveFailed,
     /// Writing failed.
@@ -24,8 +26,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Done,
+        Self::Awaited,
         Self::ObserveFailed,
         Self::ApplyFailed,
         Self::ReportFailed,
@@ -36,6 +39,7 @@ impl Outcome {
     const fn label(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Awaited => "awaited_watch",
             Self::ObserveFailed => "observe_failed",
             Self::ApplyFailed => "apply_failed",
             Self::ReportFailed => "report_failed",
@@ -48,7 +52,7 @@ impl Outcome {
 /// Counters and gauges.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    reconciles: [AtomicU64; 6],
+    reconciles: [AtomicU64; 7],
     scrapes: AtomicU64,
     scrapes_failed: AtomicU64,
     pipelines: AtomicU64,

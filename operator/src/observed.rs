@@ -18,6 +18,8 @@ pub struct Observed {
     pub now: Timestamp,
     /// Objects under the names of our children.
     pub children: Vec<Existing>,
+    /// Names under which there was nothing when they were last read, which is some time ago.
+    pub believed_absent: Vec<(Kind, String)>,
     /// Pods of the fleet.
     pub pods: Vec<PodFacts>,
     /// Pods that try a connection, or tried it.
@@ -35,6 +37,13 @@ impl Observed {
         self.children
             .iter()
             .find(|child| child.kind == kind && child.name == name)
+    }
+
+    /// Whether nobody has looked at this name for this reconcile.
+    #[must_use]
+    pub fn is_believed_absent(&self, kind: Kind, name: &str) -> bool {
+        let mut believed = self.believed_absent.iter();
+        believed.any(|(believed, absent)| *believed == kind && absent == name)
     }
 }
 

@@ -15,7 +15,7 @@ pub mod retry;
 pub mod status;
 pub mod validate;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use self::{
     apply::ApplyError,
@@ -25,7 +25,13 @@ use self::{
     validate::Policy,
 };
 use crate::{
-    api::Cluster, call::CallError, objects::Objects, obstacle::Obstacle, resource::EventPipeline,
+    api::Cluster,
+    call::CallError,
+    memory::Memory,
+    objects::{Objects, Prepared},
+    observed::Observed,
+    obstacle::Obstacle,
+    resource::EventPipeline,
     subject::Subject,
 };
 
@@ -38,6 +44,8 @@ pub struct Context {
     pub policy: Policy,
     /// This replica, in events.
     pub instance: String,
+    /// What is remembered of our own calls.
+    pub memory: Arc<Memory>,
 }
 
 /// Why a reconcile did not come to its end.
@@ -76,19 +84,22 @@ pub async fn reconcile(
         return Ok(None);
     }
     let (cluster, before) = (&context.cluster, object.status.as_ref());
-    let observed = observe::observe(cluster, &subject, surroundings)
-        .await
-        .map_err(Error::Observe)?;
-    let verdict = validate::validate(object, &context.policy);
-    let course = plan::plan(&subject, verdict, &observed, before);
+    let Decision {
+        observed,
+        course,
+        prepared,
+    } = decide_seeing(context, object, &subject, surroundings).await?;
     if let Course::Initialise { replicas } = course {
-        apply::initialise(cluster, &subject, replicas)
+        let version = apply::initialise(cluster, &subject, replicas)
             .await
             .map_err(Error::Apply)?;
+        context.memory.wrote(&subject, version, observed.now);
         return Ok(None);
     }
-    let prepared = build::build(&subject, &course, &observed);
-    let applied = apply::apply(cluster, &subject, &prepared, &observed).await;
+    let applied = apply::apply(context, &subject, &prepared, &observed).await;
+    if applied.is_err() {
+        context.memory.forget(&subject);
+    }
     let refused = applied.as_ref().err().and_then(refusal);
     let (objects, failure) = match (applied, &refused) {
         (Ok(objects), _) => (objects, None),
@@ -110,11 +121,61 @@ pub async fn reconcile(
         (before, &after),
         (observed.now, &context.instance),
     );
-    told.await.map_err(Error::Report)?;
+    let version = told.await.map_err(Error::Report)?;
+    context.memory.wrote(&subject, version, observed.now);
     failure.map_or_else(
         || Ok(earliest(later, plan::again(&course))),
         |error| Err(Error::Apply(error)),
     )
+}
+
+/// What was seen, and what follows from it.
+struct Decision {
+    observed: Observed,
+    course: Course,
+    prepared: Objects<Prepared>,
+}
+
+impl Decision {
+    fn creates_blindly(&self) -> bool {
+        let mut children = self.prepared.children().iter();
+        children.any(|child| self.observed.is_believed_absent(child.kind, &child.name))
+    }
+}
+
+/// Decides, once more when objects would be created under names that nobody has looked at: somebody
+/// else's object may have come by them meanwhile.
+async fn decide_seeing(
+    context: &Context,
+    object: &EventPipeline,
+    subject: &Subject,
+    surroundings: Surroundings,
+) -> Result<Decision, Error> {
+    let decision = decide(context, object, subject, surroundings.clone()).await?;
+    if !decision.creates_blindly() {
+        return Ok(decision);
+    }
+    context.memory.forget_absent(subject);
+    decide(context, object, subject, surroundings).await
+}
+
+async fn decide(
+    context: &Context,
+    object: &EventPipeline,
+    subject: &Subject,
+    surroundings: Surroundings,
+) -> Result<Decision, Error> {
+    let observed = observe::observe(context, subject, surroundings)
+        .await
+        .map_err(Error::Observe)?;
+    let verdict = validate::validate(object, &context.policy);
+    let course = plan::plan(subject, verdict, &observed, object.status.as_ref());
+    let prepared = build::build(subject, &course, &observed);
+    Ok(Decision {
+        observed,
+        course,
+        prepared,
+    })
 }
 
 /// What the API server refuses for good is said in the status, in its own words.

@@ -217,5 +217,6 @@ fn context(client: Client, leadership: &Leadership, arguments: &Arguments) -> Co
             allowed_image_prefixes: arguments.allowed_image_prefix.clone(),
         },
         instance: arguments.identity.clone(),
+        memory: Arc::default(),
     }
 }

@@ -102,6 +102,9 @@ impl Shared {
     pub fn forget_others(&self, there: &HashSet<Key>) {
         self.attempts.lock().retain(|key, _| there.contains(key));
         self.readings.lock().retain(|key, _| there.contains(key));
+        let uids = self.pipelines().into_iter();
+        let uids = uids.filter_map(|object| object.metadata.uid.clone());
+        self.context.memory.forget_others(there, &uids.collect());
     }
 }
 

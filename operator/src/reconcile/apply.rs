@@ -5,9 +5,10 @@
 //! pods that are told to read their settings again, the scout that should be there, and last the
 //! scouts that are no longer needed, for what they proved is kept by then.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use serde_json::{Value, json};
 
+use super::{Context, observe::as_existing};
 use crate::{
     api::{Cluster, Seen},
     call::CallError,
@@ -35,7 +36,7 @@ pub struct ApplyError {
 /// # Errors
 /// The first write that failed; the rest is then left for the next time.
 pub async fn apply(
-    cluster: &Cluster,
+    context: &Context,
     subject: &Subject,
     prepared: &Objects<Prepared>,
     observed: &Observed,
@@ -45,7 +46,7 @@ pub async fn apply(
         let existing = observed.child(child.kind, &child.name);
         let named = |source| failed(child.kind.name(), &child.name, source);
         returned.push(
-            write(cluster, subject, child, existing)
+            write(context, subject, child, (existing, observed.now))
                 .await
                 .map_err(named)?,
         );
@@ -55,16 +56,16 @@ pub async fn apply(
         prepared.is_none()
     });
     returned.extend(Objects::untouched(untouched).children().iter().cloned());
-    pods(cluster, subject, prepared).await?;
+    pods(&context.cluster, subject, prepared).await?;
     Ok(Objects::returned(returned))
 }
 
 /// One child; its answer, or what was read when nothing differs.
 async fn write(
-    cluster: &Cluster,
+    context: &Context,
     subject: &Subject,
     child: &Child,
-    existing: Option<&Existing>,
+    (existing, now): (Option<&Existing>, Timestamp),
 ) -> Result<Child, CallError> {
     let mut body = child.body.clone();
     if let Some(existing) = existing {
@@ -78,13 +79,15 @@ async fn write(
         body["metadata"]["uid"] = existing.uid.clone().into();
         body["metadata"]["resourceVersion"] = existing.version.clone().into();
     }
-    let answer = cluster
+    let answer = context
+        .cluster
         .apply(&child.kind.resource(), &subject.namespace, &body)
         .await?;
     tracing::info!(kind = child.kind.name(), name = child.name, "applied");
-    let body = serde_json::to_value(answer).expect("an object that was read can be written");
+    let answer = as_existing(answer, subject, (child.kind, child.name.clone()));
+    context.memory.keep(subject, &answer, now);
     Ok(Child {
-        body,
+        body: answer.body,
         ..child.clone()
     })
 }
@@ -130,7 +133,8 @@ async fn pods(
     Ok(())
 }
 
-/// Gives `spec.replicas` its first value, by a field manager that never writes again.
+/// Gives `spec.replicas` its first value, by a field manager that never writes again; answers the
+/// version that the object has then.
 ///
 /// # Errors
 /// When the write brought nothing.
@@ -138,7 +142,7 @@ pub async fn initialise(
     cluster: &Cluster,
     subject: &Subject,
     replicas: i32,
-) -> Result<(), ApplyError> {
+) -> Result<Option<String>, ApplyError> {
     let change = json!({
         "metadata": {"resourceVersion": subject.version, "uid": subject.uid},
         "spec": {"replicas": replicas},
@@ -148,7 +152,7 @@ pub async fn initialise(
         .merge::<EventPipeline>(namespace, name, &change, names::REPLICAS_MANAGER)
         .await;
     changed
-        .map(|_| ())
+        .map(|object| object.metadata.resource_version)
         .map_err(|source| failed("EventPipeline", name, source))
 }
 

@@ -1,20 +1,31 @@
 //! Reads everything that a reconcile decides by.
 //! Layer: shell
 //!
-//! The objects under our names, whoever made them, and the pods. Straight from the API server: no
-//! cache that could be older than our own writes.
+//! The objects under our names, whoever made them, and the pods. Pods, and everything that follows,
+//! are read straight from the API server; a child of ours is not read again while all of this holds:
+//!
+//! - its watch shows the very uid and version that we read, or that the answer to our own write
+//!   told, so what is used is never older than our own writes; a later change by anybody is brought
+//!   by the watch, and the reconcile that it leads to reads;
+//! - no write of the pipeline's children has failed since, and half an hour is not over.
+//!
+//! An object that is not ours is never remembered. That nothing was there is remembered too, but
+//! only to be told: before anything is created under a name, that name is read (`reconcile.rs`).
+//! Every write names the uid and the version that it replaces, so one that was decided by an older
+//! child is refused.
 
 use futures::future::try_join_all;
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::api::DynamicObject;
 
+use super::Context;
 use crate::{
-    api::Cluster,
     call::CallError,
     kinds::Kind,
     names,
     observed::{Existing, Observed, Owner, PodFacts, Rival, ScoutFacts},
     readings::FleetReading,
+    recall::Recalled,
     subject::Subject,
 };
 
@@ -34,24 +45,30 @@ pub struct Surroundings {
 /// # Errors
 /// When one of the calls fails: nothing is decided by half a picture.
 pub async fn observe(
-    cluster: &Cluster,
+    context: &Context,
     subject: &Subject,
     surroundings: Surroundings,
 ) -> Result<Observed, CallError> {
     let (fleet, scouts) = (names::fleet(&subject.name), names::scouts(&subject.name));
     let names = Kind::ALL.into_iter().map(|kind| (kind, fleet.clone()));
     let names = names.chain([(Kind::NetworkPolicy, scouts)]);
-    let children = names.map(|(kind, name)| existing(cluster, subject, kind, name));
+    let now = surroundings.now;
+    let children = names.map(|child| known(context, subject, child, now));
     let selector = format!("{}={}", names::PIPELINE, subject.name);
     let (children, pods) = futures::future::try_join(
         try_join_all(children),
-        cluster.list::<Pod>(&subject.namespace, &selector),
+        context.cluster.list::<Pod>(&subject.namespace, &selector),
     )
     .await?;
+    let believed_absent = children
+        .iter()
+        .filter_map(Looked::believed_absent)
+        .collect();
     let of = |component| pods.items.iter().filter(move |pod| is(pod, component));
     Ok(Observed {
-        now: surroundings.now,
-        children: children.into_iter().flatten().collect(),
+        now,
+        children: children.into_iter().filter_map(Looked::there).collect(),
+        believed_absent,
         pods: of(names::PROCESSOR).map(PodFacts::of).collect(),
         scouts: of(names::SCOUT)
             .filter(|pod| {
@@ -65,19 +82,59 @@ pub async fn observe(
     })
 }
 
-async fn existing(
-    cluster: &Cluster,
+/// What there is under a name.
+enum Looked {
+    There(Existing),
+    Absent,
+    BelievedAbsent(Kind, String),
+}
+
+impl Looked {
+    fn there(self) -> Option<Existing> {
+        match self {
+            Self::There(existing) => Some(existing),
+            Self::Absent | Self::BelievedAbsent(..) => None,
+        }
+    }
+
+    fn believed_absent(&self) -> Option<(Kind, String)> {
+        match self {
+            Self::BelievedAbsent(kind, name) => Some((*kind, name.clone())),
+            Self::There(_) | Self::Absent => None,
+        }
+    }
+}
+
+async fn known(
+    context: &Context,
     subject: &Subject,
-    kind: Kind,
-    name: String,
-) -> Result<Option<Existing>, CallError> {
+    (kind, name): (Kind, String),
+    now: Timestamp,
+) -> Result<Looked, CallError> {
+    let (cluster, memory) = (&context.cluster, &context.memory);
+    match memory.recall(subject, (kind, &name), now) {
+        Some(Recalled::There(existing)) => return Ok(Looked::There(existing)),
+        Some(Recalled::Absent) => return Ok(Looked::BelievedAbsent(kind, name)),
+        None => {}
+    }
     let found = cluster
         .child(&kind.resource(), &subject.namespace, &name)
         .await?;
-    Ok(found.map(|found| as_existing(found, subject, kind, name)))
+    let Some(found) = found else {
+        memory.keep_absent(subject, (kind, &name), now);
+        return Ok(Looked::Absent);
+    };
+    let existing = as_existing(found, subject, (kind, name));
+    memory.keep(subject, &existing, now);
+    Ok(Looked::There(existing))
 }
 
-fn as_existing(mut found: DynamicObject, subject: &Subject, kind: Kind, name: String) -> Existing {
+/// A child as the API server answered it.
+pub(super) fn as_existing(
+    mut found: DynamicObject,
+    subject: &Subject,
+    (kind, name): (Kind, String),
+) -> Existing {
     found.metadata.managed_fields = None;
     Existing {
         kind,

@@ -12,7 +12,7 @@ use crate::{
     api::Cluster, call::CallError, form::PipelineStatus, resource::EventPipeline, subject::Subject,
 };
 
-/// Writes events and status.
+/// Writes events and status; answers the version that the object has then, when it was written.
 ///
 /// # Errors
 /// When the status could not be written, or an event not be told for another reason than that it
@@ -22,9 +22,9 @@ pub async fn report(
     subject: &Subject,
     (before, after): (Option<&PipelineStatus>, &PipelineStatus),
     (now, instance): (Timestamp, &str),
-) -> Result<(), CallError> {
+) -> Result<Option<String>, CallError> {
     if before == Some(after) {
-        return Ok(());
+        return Ok(None);
     }
     for notice in notices(before, after) {
         let event = event(subject, &notice, before, (now, instance));
@@ -44,7 +44,7 @@ pub async fn report(
     cluster
         .merge_status::<EventPipeline>(namespace, name, &change)
         .await
-        .map(|_| ())
+        .map(|object| object.metadata.resource_version)
 }
 
 /// The status as a merge patch: what was there and is there no longer is set to null.

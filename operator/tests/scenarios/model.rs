@@ -46,6 +46,8 @@ pub(crate) struct Model {
     identities: u64,
     /// Writes, in the words of roles, in their order.
     pub(crate) writes: Vec<String>,
+    /// Reads, in the words of roles, in their order.
+    pub(crate) reads: Vec<String>,
     /// Writes that changed anything.
     pub(crate) effective: u64,
     /// Every right that was used.
@@ -135,6 +137,8 @@ impl Model {
         }
         let call = Call::of(request);
         if request.method() == Method::GET {
+            let verb = if call.name.is_some() { "get" } else { "list" };
+            self.reads.push(format!("{verb} {}", call.resource()));
             return self.read(&call);
         }
         let number = self.writes.len();
@@ -185,6 +189,11 @@ impl Model {
             Some(Fault::ReplyLost) => None,
             _ => answer,
         }
+    }
+
+    /// How many calls were made.
+    pub(crate) fn calls(&self) -> usize {
+        self.reads.len() + self.writes.len()
     }
 
     fn uses(&mut self, call: &Call, verb: &'static str) {

@@ -5,7 +5,7 @@
 //! start again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -15,7 +15,9 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{Client, client::Body};
 use penstock_operator::{
     api::Cluster,
+    kinds::Kind,
     leadership::Leadership,
+    names,
     observed::Rival,
     readings::{FleetReading, PodReading},
     reconcile::{Context, Error, observe::Surroundings, reconcile, validate::Policy},
@@ -35,7 +37,7 @@ pub(crate) const USABLE: &str = r#"{"brokers":3,"partitions":12,
 /// The cluster.
 pub(crate) struct World {
     model: Arc<Mutex<Model>>,
-    context: Context,
+    pub(crate) context: Context,
     pub(crate) now: Timestamp,
     /// Exit code and message of every scout.
     pub(crate) scout: (i32, String),
@@ -90,6 +92,7 @@ impl World {
                 cluster,
                 policy,
                 instance: "operator-0".to_owned(),
+                memory: Arc::default(),
             },
             now: "2026-11-25T12:00:00Z".parse().expect("as set up"),
             scout: (0, USABLE.to_owned()),
@@ -174,7 +177,28 @@ impl World {
             return Ok(None);
         };
         let object: EventPipeline = serde_json::from_value(object).expect("an object");
+        self.watch();
         self.reconcile_as_seen(&object).await
+    }
+
+    /// The watches on children show everything as it is now.
+    pub(crate) fn watch(&self) {
+        for kind in Kind::ALL {
+            let resource = kind.identity()[3];
+            let model = self.model();
+            let ours = model.objects.iter().filter(|((shown, ..), object)| {
+                let manager = &object["metadata"]["labels"]["app.kubernetes.io/managed-by"];
+                shown == resource && *manager == names::CONTROLLER
+            });
+            let mut there = HashSet::new();
+            for ((_, namespace, name), object) in ours {
+                let metadata = object["metadata"].clone();
+                let metadata = serde_json::from_value(metadata).expect("as set up");
+                self.context.memory.show(kind, &metadata);
+                there.insert((namespace.clone(), name.clone()));
+            }
+            self.context.memory.show_only(kind, None, &there);
+        }
     }
 
     /// One reconcile of the object as the watch showed it.
@@ -212,7 +236,9 @@ impl World {
             } else {
                 Moved::Nothing
             };
-            self.model().dead = false;
+            if std::mem::take(&mut self.model().dead) {
+                self.context.memory.begin();
+            }
             let after = self.counts();
             if before == after && moved == Moved::Nothing && ended.is_ok() {
                 return;
