@@ -17,21 +17,35 @@ if [ -z "$image" ]; then
         image=$("$here/node-image.sh")
     fi
 fi
-# A kept cluster whose nodes do not all run (their checkout is gone, the host was restarted) is none.
-nodes() { docker ps -q "$@" --filter "label=io.x-k8s.kind.cluster=$name" | sort; }
-if [ "$(nodes)" != "$(nodes --all)" ]; then
-    say 'delete a cluster that does not run'
-    kind delete cluster --quiet --name "$name" >&2
-fi
-if ! kind get clusters -q 2>/dev/null | grep -x -e "$name" >/dev/null; then
+# A kept cluster is taken only as a whole: a host that was restarted, a checkout that is gone, a node
+# left paused, a creation or a deletion that was cut short all leave parts that kind still lists.
+wanted=$(printf '%s\n' "$name-control-plane" "$name-worker" "$name-worker2")
+nodes() { docker ps --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}' "$@" | sort; }
+# The nodes that the API server knows; asked inside its node, for the kubeconfig may be gone, too.
+members() {
+    timeout 60 docker exec "$name-control-plane" kubectl --kubeconfig /etc/kubernetes/admin.conf \
+        --request-timeout=20s get nodes -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}' | sort
+}
+gateway() {
+    docker network inspect kind | jq -r '.[0].IPAM.Config[]?.Gateway // empty' | grep -F . | head -n 1
+}
+is_whole() {
+    [ "$(nodes --all)" = "$wanted" ] && [ "$(nodes --filter status=running)" = "$wanted" ] &&
+        [ "$(members 2>/dev/null)" = "$wanted" ] && [ -n "$(gateway 2>/dev/null)" ]
+}
+if is_whole; then
+    kind export kubeconfig --quiet --name "$name" --kubeconfig "$kubeconfig"
+else
+    if [ -n "$(nodes --all)" ]; then
+        say 'delete a cluster that is not whole'
+        kind delete cluster --quiet --name "$name" --kubeconfig "$kubeconfig" >&2
+    fi
     say "kind create cluster ($image)"
     configuration=$(mktemp)
     sed "s#\${HERE}#$here#" "$here/kind.yaml" >"$configuration"
     kind create cluster --quiet --name "$name" --image "$image" --config "$configuration" \
         --kubeconfig "$kubeconfig" --wait 180s >&2
     rm -f "$configuration"
-else
-    kind export kubeconfig --quiet --name "$name" --kubeconfig "$kubeconfig"
 fi
 # The node carries the kubectl of its own version.
 if [ ! -x "$programs/kubectl" ]; then
@@ -43,5 +57,4 @@ kubectl --kubeconfig "$kubeconfig" -n kube-system rollout status deployment/core
 # What the images of Penstock are built on: the Debian of a node built here, or the public one.
 base=debian:$debian-slim
 ! docker image inspect "$debian_image" >/dev/null 2>&1 || base=$debian_image
-printf 'programs=%s\ndocker=%s\nbase=%s\ngateway=%s\n' "$programs" "${DOCKER_HOST:-}" "$base" \
-    "$(docker network inspect kind | jq -r '.[0].IPAM.Config[].Gateway // empty' | grep -F . | head -n 1)"
+printf 'programs=%s\ndocker=%s\nbase=%s\ngateway=%s\n' "$programs" "${DOCKER_HOST:-}" "$base" "$(gateway)"

@@ -23,6 +23,7 @@ use crate::{
     topics::TopicError,
 };
 
+mod audit;
 mod ground;
 mod images;
 mod install;
@@ -30,6 +31,7 @@ mod kubectl;
 mod kubelet;
 mod manifest;
 mod owned;
+mod proxy;
 mod scenario;
 mod view;
 mod world;

@@ -18,6 +18,7 @@ mod cluster;
 mod fake;
 mod feed;
 mod fleet;
+mod http;
 mod interrupt;
 mod kafka;
 mod ledger;

@@ -25,6 +25,10 @@ pub(crate) enum Repeats {
     Restarts,
     /// After a rebalance, too: a process may lose a partition and get it back.
     Rebalances,
+    /// After a process stood still and went on when another one had its partitions, too: what it had
+    /// handed to its client comes late, between newer records of the key. A reader that drops repeats
+    /// by their provenance sees no disorder; what is seen first must still be in order.
+    Zombies,
 }
 
 /// What a scenario allows and asks for.
@@ -78,7 +82,7 @@ pub(crate) fn repeat_bound(findings: &Findings, allowance: &Allowance) -> u64 {
         .map(|changes| match allowance.repeats {
             Repeats::None => 0,
             Repeats::Restarts => (*changes).min(allowance.disturbances),
-            Repeats::Rebalances => allowance.disturbances,
+            Repeats::Rebalances | Repeats::Zombies => allowance.disturbances,
         });
     changes.sum::<u64>().saturating_mul(allowance.window)
 }
@@ -89,8 +93,12 @@ pub(crate) fn judge(findings: &Findings, allowance: &Allowance) -> Vec<Violation
     let depth = findings.depth;
     let window = allowance.window;
     let unexplained = match allowance.repeats {
-        Repeats::Rebalances => 0,
+        Repeats::Rebalances | Repeats::Zombies => 0,
         Repeats::None | Repeats::Restarts => findings.unexplained,
+    };
+    let out_of_order = match allowance.repeats {
+        Repeats::Zombies => findings.out_of_order - findings.skipped,
+        Repeats::None | Repeats::Restarts | Repeats::Rebalances => findings.out_of_order,
     };
     let idle = |i: &u64| !findings.incarnations.contains(i);
     let stalled: Vec<u64> = allowance
@@ -104,10 +112,7 @@ pub(crate) fn judge(findings: &Findings, allowance: &Allowance) -> Vec<Violation
         (findings.lost > 0, Violation::Lost(findings.lost)),
         (findings.altered > 0, Violation::Altered(findings.altered)),
         (findings.foreign > 0, Violation::Foreign(findings.foreign)),
-        (
-            findings.out_of_order > 0,
-            Violation::OutOfOrder(findings.out_of_order),
-        ),
+        (out_of_order > 0, Violation::OutOfOrder(out_of_order)),
         (
             findings.repeated > bound,
             Violation::Repeated {
@@ -132,7 +137,7 @@ pub(crate) fn judge(findings: &Findings, allowance: &Allowance) -> Vec<Violation
 pub(crate) fn sink_repeat_bound(allowance: &Allowance, partitions: u32) -> u64 {
     let disturbances = match allowance.repeats {
         Repeats::None => 0,
-        Repeats::Restarts | Repeats::Rebalances => allowance.disturbances,
+        Repeats::Restarts | Repeats::Rebalances | Repeats::Zombies => allowance.disturbances,
     };
     disturbances
         .saturating_mul(allowance.window)

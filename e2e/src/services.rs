@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use crate::{
     child::{self, ChildError, Guarded},
+    http::{self, Question},
     interrupt::{self, Interrupted},
     wait::{self, Waited},
 };
@@ -191,9 +192,8 @@ impl Service {
 
     /// What a search cluster answers to a request such as `GET /_count`; its body is JSON.
     pub(crate) fn ask(&self, line: &str, body: &str) -> io::Result<serde_json::Value> {
-        let answer = search::ask(&self.address(), line, body)?;
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
-        Ok(serde_json::from_str(body)?)
+        let answer = http::ask(&self.address(), Question::json(line, body))?;
+        Ok(serde_json::from_str(&answer.body)?)
     }
 
     /// `host:port`.

@@ -120,6 +120,16 @@ impl Ground {
         run(&mut exec)
     }
 
+    /// Stops everything in a node at once, as a host that hangs does: no goodbye, no reset.
+    pub(crate) fn pause(&self, node: &str) -> Result<(), GroundError> {
+        run(self.program("docker").args(["pause", node])).map(drop)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn unpause(&self, node: &str) -> Result<(), GroundError> {
+        run(self.program("docker").args(["unpause", node])).map(drop)
+    }
+
     /// The node that runs the API server.
     pub(crate) fn control_plane() -> String {
         format!("{NAME}-control-plane")

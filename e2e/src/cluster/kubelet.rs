@@ -2,19 +2,22 @@
 //! Layer: shell
 
 use std::{
-    io::{self, BufRead, BufReader},
-    process::{Child, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
 };
 
 use serde_json::{Value, json};
 
-use super::{CheckError, ground::Ground};
-use crate::services::search;
+use super::{CheckError, ground::Ground, proxy::Proxy};
+use crate::http::Question;
+
+const MERGE: &str = "application/merge-patch+json";
+/// Questions at once, so that the operator waits for its own work and not for ours.
+const LANES: usize = 8;
 
 /// What it says of the pods of a namespace.
 pub(crate) struct Kubelet {
-    proxy: Child,
-    address: String,
+    proxy: Proxy,
     namespace: String,
     report: String,
 }
@@ -26,10 +29,8 @@ impl Kubelet {
         namespace: &str,
         report: &Value,
     ) -> Result<Self, CheckError> {
-        let (proxy, address) = proxy(ground).map_err(said)?;
         Ok(Self {
-            proxy,
-            address,
+            proxy: Proxy::start(ground)?,
             namespace: namespace.to_owned(),
             report: report.to_string(),
         })
@@ -38,22 +39,38 @@ impl Kubelet {
     /// Says it of every pod that waits; of how many.
     pub(crate) fn round(&self) -> Result<usize, CheckError> {
         let pods = format!("/api/v1/namespaces/{}/pods", self.namespace);
-        let waiting = format!("GET {pods}?fieldSelector=status.phase%3DPending");
-        let answer = self.ask((&waiting, search::JSON), "")?;
-        let waiting = answer["items"].as_array().cloned().unwrap_or_default();
-        for pod in &waiting {
+        let waiting = self.list(&format!("{pods}?fieldSelector=status.phase%3DPending"))?;
+        in_lanes(&waiting, |pod| {
             let name = pod["metadata"]["name"].as_str().unwrap_or_default();
             let line = format!("PATCH {pods}/{name}/status");
             let status = json!({ "status": self.status(pod) });
-            self.ask((&line, MERGE), &status.to_string())?;
-        }
+            self.proxy
+                .ask(Question {
+                    line: &line,
+                    kind: MERGE,
+                    body: &status.to_string(),
+                })
+                .map(drop)
+        })?;
         Ok(waiting.len())
     }
 
-    /// Stores an object; `path` is that of its kind within the namespace.
-    pub(crate) fn create(&self, path: &str, object: &str) -> Result<(), CheckError> {
+    /// Stores objects; `path` is that of their kind within the namespace.
+    pub(crate) fn create(&self, path: &str, objects: &[String]) -> Result<(), CheckError> {
         let line = format!("POST {path}");
-        self.ask((&line, search::JSON), object).map(drop)
+        in_lanes(objects, |object| {
+            self.proxy.ask(Question::json(&line, object)).map(drop)
+        })
+    }
+
+    /// The objects of a kind.
+    pub(crate) fn list(&self, path: &str) -> Result<Vec<Value>, CheckError> {
+        let line = format!("GET {path}");
+        let mut answer = self.proxy.ask(Question::json(&line, ""))?;
+        Ok(match answer["items"].take() {
+            Value::Array(items) => items,
+            _ => Vec::new(),
+        })
     }
 
     fn status(&self, pod: &Value) -> Value {
@@ -77,41 +94,48 @@ impl Kubelet {
         json!({"phase": phase, "containerStatuses": [container],
             "conditions": [{"type": "Ready", "status": ready}]})
     }
+}
 
-    fn ask(&self, (line, kind): (&str, &str), body: &str) -> Result<Value, CheckError> {
-        let answer = search::ask_of(&self.address, (line, kind), body).map_err(said)?;
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
-        let done = head.lines().next().is_some_and(|line| line.contains(" 20"));
-        if !done {
-            return Err(CheckError::broken(format!("{line}: {answer}")));
+/// Each by one of the lanes; the first fault of a lane is the answer.
+fn in_lanes<T: Sync>(
+    all: &[T],
+    each: impl Fn(&T) -> Result<(), CheckError> + Sync,
+) -> Result<(), CheckError> {
+    let next = AtomicUsize::new(0);
+    let lane = || {
+        while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            each(one)?;
         }
-        serde_json::from_str(body).map_err(|error| said(error.into()))
-    }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES).map(|_| scope.spawn(lane)).collect();
+        lanes.into_iter().try_for_each(|lane| {
+            let ended = lane.join();
+            ended.unwrap_or_else(|_| Err(CheckError::broken("a lane of the kubelet panicked")))
+        })
+    })
 }
 
-impl Drop for Kubelet {
-    fn drop(&mut self) {
-        // It has ended already when this fails.
-        let _ = self.proxy.kill();
-        let _ = self.proxy.wait();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_done_once_and_a_fault_is_told() {
+        let all: Vec<usize> = (0..100).collect();
+        let sum = AtomicUsize::new(0);
+        in_lanes(&all, |one| {
+            sum.fetch_add(*one, Ordering::Relaxed);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(sum.into_inner(), 4950);
+        let fault = |one: &usize| match one {
+            70 => Err(CheckError::broken("seventy")),
+            _ => Ok(()),
+        };
+        let told = in_lanes(&all, fault).unwrap_err();
+        assert_eq!(told.to_string(), "seventy");
     }
-}
-
-const MERGE: &str = "application/merge-patch+json";
-
-/// `kubectl proxy`, which speaks plain HTTP for us; it prints its address first.
-fn proxy(ground: &Ground) -> io::Result<(Child, String)> {
-    let mut command = ground.program("kubectl");
-    command.args(["proxy", "--port=0"]).stdout(Stdio::piped());
-    let mut child = command.spawn()?;
-    let mut line = String::new();
-    if let Some(output) = child.stdout.take() {
-        BufReader::new(output).read_line(&mut line)?;
-    }
-    let address = line.trim().rsplit(' ').next().unwrap_or_default();
-    Ok((child, address.to_owned()))
-}
-
-fn said(error: io::Error) -> CheckError {
-    CheckError::broken(format!("kubectl proxy: {error}"))
 }

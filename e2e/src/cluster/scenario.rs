@@ -6,7 +6,9 @@ use clap::ValueEnum;
 use super::{CheckError, Site, world::World};
 
 mod api_only;
+mod blocked;
 mod children;
+mod crash;
 mod faults;
 mod many;
 mod objects;
@@ -40,6 +42,8 @@ pub(crate) enum Scenario {
     Credentials,
     /// Pause, resume, drain with evidence.
     States,
+    /// A drain that a blocked record holds up, past its deadline and until the cause is gone.
+    BlockedDrain,
     /// The storefront on Elasticsearch, MongoDB and Redis, its processors killed.
     Storefront,
     /// Deletion at any moment.
@@ -60,9 +64,11 @@ pub(crate) enum Scenario {
     Denials,
     /// A node drained under the fleet.
     NodeDrain,
+    /// The node of the leading operator dies without a word, and comes back.
+    NodeCrash,
     /// Many pipelines at once, then idling.
     Many,
-    /// A thousand pipelines without a node for their pods.
+    /// Two hundred and a thousand pipelines without a node for their pods.
     ApiOnly,
     /// New rules of the kind over objects that were stored before.
     Upgrade,
@@ -82,6 +88,7 @@ impl Scenario {
             Self::UnknownTopic => "unknown-topic",
             Self::Credentials => "credentials",
             Self::States => "states",
+            Self::BlockedDrain => "blocked-drain",
             Self::Storefront => "storefront",
             Self::Deletion => "deletion",
             Self::Foreign => "foreign",
@@ -92,6 +99,7 @@ impl Scenario {
             Self::OomKilled => "oom-killed",
             Self::Denials => "denials",
             Self::NodeDrain => "node-drain",
+            Self::NodeCrash => "node-crash",
             Self::Many => "many",
             Self::ApiOnly => "api-only",
             Self::Upgrade => "upgrade",
@@ -114,6 +122,7 @@ impl Scenario {
             | Self::Upgrade
             | Self::Rights => true,
             Self::Credentials
+            | Self::BlockedDrain
             | Self::Deletion
             | Self::Foreign
             | Self::SharedGroup
@@ -121,6 +130,7 @@ impl Scenario {
             | Self::OperatorDown
             | Self::Denials
             | Self::NodeDrain
+            | Self::NodeCrash
             | Self::Many
             | Self::ApiOnly
             | Self::Storefront => false,
@@ -147,6 +157,7 @@ impl Scenario {
             Self::UnknownTopic => refusal::unknown_topic,
             Self::Credentials => refusal::credentials,
             Self::States => states::states,
+            Self::BlockedDrain => blocked::blocked_drain,
             Self::Storefront => storefront::storefront,
             Self::Deletion => states::deletion,
             Self::Foreign => children::foreign,
@@ -157,6 +168,7 @@ impl Scenario {
             Self::OomKilled => faults::oom_killed,
             Self::Denials => refusal::denials,
             Self::NodeDrain => faults::node_drain,
+            Self::NodeCrash => crash::node_crash,
             Self::Many => many::many,
             Self::ApiOnly => api_only::api_only,
             Self::Upgrade => upgrade::upgrade,

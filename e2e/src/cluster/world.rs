@@ -26,7 +26,7 @@ pub(crate) const PARTITIONS: u32 = 12;
 /// How long the cluster may take for one thing: a pod to start, an object to settle.
 pub(crate) const SETTLE: Duration = Duration::from_secs(180);
 /// Between two questions to the API server.
-const PAUSE: Duration = Duration::from_millis(400);
+pub(crate) const PAUSE: Duration = Duration::from_millis(400);
 /// Between two looks at a topic.
 const GLANCE: Duration = Duration::from_millis(20);
 const KEYS: u32 = 5_000;
@@ -39,7 +39,8 @@ pub(crate) struct World<'a> {
     pub(crate) kubectl: Within,
     /// Topics and group.
     pub(crate) names: Names,
-    workload: Workload,
+    /// What is fed.
+    pub(crate) workload: Workload,
     watch: Watch,
     feed: Option<Feed>,
     laid: u32,
@@ -223,6 +224,12 @@ impl<'a> World<'a> {
     /// Records that the group has committed.
     pub(crate) fn committed(&self) -> Result<u64, CheckError> {
         Ok(self.watch.committed()?.iter().sum())
+    }
+
+    /// The group's commit of one partition.
+    pub(crate) fn committed_of(&self, partition: u32) -> Result<u64, CheckError> {
+        let commits = self.watch.committed()?;
+        Ok(commits.get(partition as usize).copied().unwrap_or(0))
     }
 
     /// What a person would ask for after a failure, while it is still there: pods, and of those that

@@ -41,6 +41,8 @@ pub(crate) struct Findings {
     pub(crate) foreign: u64,
     /// Records first seen before an earlier one of their key, and records that skipped one.
     pub(crate) out_of_order: u64,
+    /// Of these, the records that skipped one which had been seen before.
+    pub(crate) skipped: u64,
     /// Occurrences beyond the first of their position.
     pub(crate) repeated: u64,
     /// Of these, those whose partition had not changed owner since the last occurrence.
@@ -141,6 +143,7 @@ impl<'a> History<'a> {
             self.example("before its predecessor", seen);
         } else if stride == Stride::Skips {
             self.findings.out_of_order += 1;
+            self.findings.skipped += 1;
             self.example("skipped its predecessor", seen);
         }
     }

@@ -1,23 +1,16 @@
 //! Starts Elasticsearch and OpenSearch, which are cousins: settings, user, readiness.
 //! Layer: shell
 
-use std::{
-    fs,
-    io::{self, Read, Write},
-    net::{SocketAddrV4, TcpStream},
-    os::unix::fs::chown,
-    path::Path,
-    process::Command,
-    time::Duration,
-};
+use std::{fs, io, net::SocketAddrV4, os::unix::fs::chown, path::Path, process::Command};
 
 use super::{ServiceError, Store, copy_folder, free_port, install};
-use crate::child;
+use crate::{
+    child,
+    http::{self, Question},
+};
 
 const SETTINGS: &str = include_str!("../../search/settings.yml");
 const HEAP: &str = "-Xms512m -Xmx512m";
-
-const ANSWER: Duration = Duration::from_secs(20);
 
 /// They refuse to run as root; this is nobody.
 const NOBODY: u32 = 65_534;
@@ -121,65 +114,6 @@ fn drop_options(file: &Path) -> io::Result<()> {
 
 /// Whether the cluster has formed.
 pub(super) fn answers(address: &str) -> io::Result<bool> {
-    let health = ask(address, "GET /_cluster/health", "")?;
-    Ok(health.contains(" 200 ") && !health.contains("\"status\":\"red\""))
-}
-
-/// What a body usually is.
-pub(crate) const JSON: &str = "application/json";
-
-/// A question of the older protocol, whose answer ends with its connection: head and body.
-pub(super) fn ask(address: &str, line: &str, body: &str) -> io::Result<String> {
-    ask_of(address, (line, JSON), body)
-}
-
-/// The same with a body of another kind.
-pub(crate) fn ask_of(address: &str, (line, kind): (&str, &str), body: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    let length = body.len();
-    write!(
-        stream,
-        "{line} HTTP/1.0\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(whole(answer))
-}
-
-/// Long answers come in chunks, each after its size, although the protocol is too old for them.
-fn whole(answer: String) -> String {
-    let Some((head, body)) = answer.split_once("\r\n\r\n") else {
-        return answer;
-    };
-    if !head
-        .to_ascii_lowercase()
-        .contains("transfer-encoding: chunked")
-    {
-        return answer;
-    }
-    let (mut whole, mut rest) = (format!("{head}\r\n\r\n"), body);
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap_or(0);
-        let Some((chunk, next)) = after.split_at_checked(size).filter(|_| size > 0) else {
-            break;
-        };
-        whole.push_str(chunk);
-        rest = next.trim_start_matches("\r\n");
-    }
-    whole
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_in_chunks_is_put_together() {
-        let head = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-        let answer = format!("{head}4\r\n{{\"a\"\r\na\r\n: \"\r\n1234\"\r\n1\r\n}}\r\n0\r\n\r\n");
-        assert_eq!(whole(answer), format!("{head}{{\"a\": \"\r\n1234\"}}"));
-        let plain = "HTTP/1.0 200 OK\r\n\r\n4\r\n{}".to_owned();
-        assert_eq!(whole(plain.clone()), plain);
-    }
+    let health = http::ask(address, Question::json("GET /_cluster/health", ""))?;
+    Ok(health.status == 200 && !health.body.contains("\"status\":\"red\""))
 }

@@ -208,6 +208,8 @@ impl Scene {
             .set("bootstrap.servers", &self.bootstrap)
             .set("enable.idempotence", "true")
             .set("linger.ms", "0")
+            // The largest event is close to a mebibyte, and the client's default a megabyte.
+            .set("message.max.bytes", "1048576")
             .create()
             .map_err(client("feed"))?;
         Ok(Feeder {

@@ -3,15 +3,13 @@
 
 use std::{
     fmt::Write as _,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use super::{Notes, rights};
 use crate::{
     cluster::{
-        CheckError,
-        ground::Ground,
-        install, view,
+        CheckError, install, view,
         world::{World, hold},
     },
     wait,
@@ -21,6 +19,8 @@ use crate::{
 const CONVERGED: Duration = Duration::from_secs(1_500);
 /// Goal for the operator's working set at 200 pipelines.
 const MEMORY: u64 = 40 << 20;
+/// Between two samples of cadvisor, at most, on a busy machine.
+const SAMPLE: Duration = Duration::from_secs(60);
 
 /// Applied in one file; each has a group of its own on the same topic.
 pub(super) fn many(world: &mut World<'_>) -> Result<Notes, CheckError> {
@@ -101,35 +101,70 @@ pub(super) fn mebibytes(bytes: u64) -> f64 {
     f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0
 }
 
-/// The largest working set of the operator's containers, as the kubelet measures it.
+/// The largest working set of the operator's containers, as the kubelet measures it from now on: its
+/// samples are up to some ten seconds old.
 pub(super) fn operator_memory(world: &World<'_>) -> Result<u64, CheckError> {
     let operator = world.site.kubectl.within(install::NAMESPACE);
+    let asked = SystemTime::now().duration_since(UNIX_EPOCH);
+    let asked = asked.map_or(0, |since| since.as_millis());
     let mut largest = 0;
     for pod in operator.list("pods", "app.kubernetes.io/name=penstock-operator")? {
-        let node = view::text(&pod, "/spec/nodeName");
+        let (name, node) = (view::name(&pod), view::text(&pod, "/spec/nodeName"));
         let path = format!("/api/v1/nodes/{node}/proxy/metrics/cadvisor");
-        let page = world.site.kubectl.run(&["get", "--raw", &path])?;
-        largest = largest.max(working_set(&page, view::name(&pod)));
+        let own = world.until("a sample of the operator's memory", SAMPLE, || {
+            let page = world.site.kubectl.run(&["get", "--raw", &path])?;
+            let sample = working_set(&page, name).filter(|sample| sample.at >= asked);
+            Ok(sample.ok_or_else(|| format!("cadvisor on {node} tells nothing new of {name}")))
+        })?;
+        largest = largest.max(own.bytes);
     }
-    hold!(largest > 0, || {
-        format!("cadvisor on {} knows no operator", Ground::control_plane())
-    })?;
     Ok(largest)
 }
 
+/// What a container held, and when: milliseconds since the epoch.
+#[derive(Debug, PartialEq, Eq)]
+struct Sample {
+    bytes: u64,
+    at: u128,
+}
+
 /// `container_memory_working_set_bytes` of a pod's container.
-fn working_set(page: &str, pod: &str) -> u64 {
+fn working_set(page: &str, pod: &str) -> Option<Sample> {
     let line = page.lines().find(|line| {
         line.starts_with("container_memory_working_set_bytes{")
             && line.contains(&format!("pod=\"{pod}\""))
             && line.contains("container=\"operator\"")
-    });
-    let value = line.and_then(|line| line.rsplit("} ").next()?.split(' ').next());
-    let value = value.and_then(|value| value.parse::<f64>().ok());
+    })?;
+    let (bytes, at) = line.rsplit_once("} ")?.1.split_once(' ')?;
+    let bytes: f64 = bytes.parse().ok()?;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "bytes"
     )]
-    value.map_or(0, |value| value as u64)
+    let bytes = bytes as u64;
+    let at = at.parse().ok()?;
+    Some(Sample { bytes, at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_working_set_is_that_of_the_operators_container() {
+        let line = |container: &str, bytes: &str| {
+            format!(
+                "container_memory_working_set_bytes{{container=\"{container}\",pod=\"p-1\"}} \
+                 {bytes} 1796068039788\n"
+            )
+        };
+        let page = line("", "9e+06") + &line("operator", "1.25e+07");
+        let sample = Sample {
+            bytes: 12_500_000,
+            at: 1_796_068_039_788,
+        };
+        assert_eq!(working_set(&page, "p-1"), Some(sample));
+        assert_eq!(working_set(&page, "p-2"), None);
+    }
 }

@@ -8,13 +8,11 @@ use serde_json::Value;
 use super::Notes;
 use crate::cluster::{
     CheckError,
+    audit::{self, Call},
     ground::Ground,
     images,
     world::{World, hold},
 };
-
-const LOG: &str = "/var/log/kubernetes/audit.log";
-const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
 
 /// How often something was asked, by verb, group and resource.
 pub(super) struct Asked(BTreeMap<String, u64>);
@@ -32,39 +30,16 @@ impl Asked {
 
 /// The operator's writes since the cluster came up, its Lease excepted.
 pub(super) fn writes(ground: &Ground) -> Result<Asked, CheckError> {
-    let mut writes = calls(ground)?;
-    writes.0.retain(|what, _| {
-        WRITES
-            .iter()
-            .any(|verb| what.starts_with(&format!("{verb} ")))
-            && !what.contains("leases")
-    });
-    Ok(writes)
+    asked(ground, |call| {
+        call.is_write() && !call.what.contains("leases")
+    })
 }
 
-fn calls(ground: &Ground) -> Result<Asked, CheckError> {
-    let log = ground.in_node(&Ground::control_plane(), &["cat", LOG])?;
+/// All that it asked.
+pub(super) fn asked(ground: &Ground, is_meant: fn(&Call) -> bool) -> Result<Asked, CheckError> {
     let mut asked = BTreeMap::new();
-    for line in log.lines() {
-        let Ok(event) = serde_json::from_str::<Value>(line) else {
-            continue;
-        };
-        let reference = &event["objectRef"];
-        // A watch is told twice; discovery names no object.
-        if event["stage"] != "ResponseComplete" && event["verb"] != "watch" || reference.is_null() {
-            continue;
-        }
-        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut resource = word(&reference["resource"]);
-        if let Some(subresource) = reference["subresource"].as_str() {
-            resource = format!("{resource}/{subresource}");
-        }
-        let what = format!(
-            "{} {}/{resource}",
-            word(&event["verb"]),
-            word(&reference["apiGroup"])
-        );
-        *asked.entry(what).or_insert(0) += 1;
+    for call in audit::calls(ground)?.into_iter().filter(is_meant) {
+        *asked.entry(call.what).or_insert(0) += 1;
     }
     Ok(Asked(asked))
 }
@@ -72,7 +47,7 @@ fn calls(ground: &Ground) -> Result<Asked, CheckError> {
 /// After the other scenarios: no call outside the role, no right in it that nobody used.
 pub(super) fn rights(world: &mut World<'_>) -> Result<Notes, CheckError> {
     let granted = granted()?;
-    let asked: BTreeSet<String> = calls(world.site.ground)?.0.into_keys().collect();
+    let asked: BTreeSet<String> = asked(world.site.ground, |_| true)?.0.into_keys().collect();
     let outside: Vec<_> = asked.difference(&granted).cloned().collect();
     hold!(outside.is_empty(), || {
         format!("asked without a right: {}", outside.join("; "))

@@ -158,7 +158,7 @@ pub(super) fn leader(world: &mut World<'_>) -> Result<Notes, CheckError> {
 }
 
 /// The pod that holds the Lease.
-fn holder(operator: &Within) -> Result<String, CheckError> {
+pub(super) fn holder(operator: &Within) -> Result<String, CheckError> {
     let lease = operator.get("lease/penstock-operator")?;
     let lease = lease.ok_or_else(|| CheckError::broken("there is no Lease"))?;
     Ok(view::text(&lease, "/spec/holderIdentity").to_owned())
