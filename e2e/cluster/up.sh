@@ -4,6 +4,7 @@
 # Without NODE-IMAGE it is kind's public one where images can be pulled, else one that is built here.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$here/delete.sh"
 name=$1 kubeconfig=$2 image=${3:-}
 
 public_image() { sed -n 's/^const Image = "\(.*\)"$/\1/p' "$(module_folder "sigs.k8s.io/kind@v$kind_version")/pkg/apis/config/defaults/image.go"; }
@@ -21,10 +22,17 @@ fi
 # left paused, a creation or a deletion that was cut short all leave parts that kind still lists.
 wanted=$(printf '%s\n' "$name-control-plane" "$name-worker" "$name-worker2")
 nodes() { docker ps --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}' "$@" | sort; }
-# The nodes that the API server knows; asked inside its node, for the kubeconfig may be gone, too.
+# The nodes that the API server knows; asked inside its node, for the kubeconfig may be gone, too. One
+# that was just started, or whose machine is busy, gets time to answer.
 members() {
-    timeout 60 docker exec "$name-control-plane" kubectl --kubeconfig /etc/kubernetes/admin.conf \
-        --request-timeout=20s get nodes -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}' | sort
+    local tries
+    for tries in $(seq 10); do
+        if timeout 30 docker exec "$name-control-plane" kubectl --kubeconfig /etc/kubernetes/admin.conf \
+            --request-timeout=20s get nodes -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}'; then
+            return
+        fi
+        sleep 3
+    done | sort
 }
 gateway() {
     docker network inspect kind | jq -r '.[0].IPAM.Config[]?.Gateway // empty' | grep -F . | head -n 1
@@ -38,7 +46,7 @@ if is_whole; then
 else
     if [ -n "$(nodes --all)" ]; then
         say 'delete a cluster that is not whole'
-        kind delete cluster --quiet --name "$name" --kubeconfig "$kubeconfig" >&2
+        delete_cluster "$name" "$kubeconfig"
     fi
     say "kind create cluster ($image)"
     configuration=$(mktemp)
