@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::ground::{Ground, GroundError};
 
-const LOG: &str = "/var/log/kubernetes/audit.log";
+/// The older files first: a thousand pipelines fill more than one.
+const READ: [&str; 3] = ["sh", "-c", "LC_ALL=C cat /var/log/kubernetes/audit*.log"];
 const OPERATOR: &str = "system:serviceaccount:penstock-system:penstock";
 const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
 
@@ -56,7 +57,7 @@ impl Call {
 
 /// All since the cluster came up, in the order in which they were answered.
 pub(crate) fn calls(ground: &Ground) -> Result<Vec<Call>, GroundError> {
-    let log = ground.in_node(&Ground::control_plane(), &["cat", LOG])?;
+    let log = ground.in_node(&Ground::control_plane(), &READ)?;
     Ok(log.lines().filter_map(Call::read).collect())
 }
 
