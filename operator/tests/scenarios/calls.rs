@@ -42,3 +42,14 @@ async fn the_calls_of_one_pipeline() {
     )]
     .assert_eq(&text);
 }
+/// A step that failed and was repeated would be counted by the tables as if it belonged there.
+#[tokio::test]
+async fn no_step_of_an_undisturbed_life_fails() {
+    let world = World::new();
+    world.write(spec());
+    for _ in 0..8 {
+        world.reconcile().await.expect("nothing is in the way");
+        world.step();
+    }
+    assert_eq!(world.condition("Ready").expect("as set up").0, "True");
+}

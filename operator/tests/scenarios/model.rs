@@ -271,7 +271,8 @@ impl Model {
         self.objects.remove(&key);
         self.applied.remove(&key);
         self.effective += 1;
-        Some((StatusCode::OK, json!({"status": "Success"})))
+        let done = json!({"kind": "Status", "apiVersion": "v1", "status": "Success"});
+        Some((StatusCode::OK, done))
     }
 
     fn merge(&mut self, call: &Call) -> Answer {

@@ -335,7 +335,13 @@ impl World {
             return;
         }
         for (key, mut pod) in self.with_component("scout") {
-            if !pod["status"].is_null() {
+            if pod["status"].is_null() {
+                // it is seen before it ends, as in a cluster
+                pod["status"] = json!({"phase": "Running", "containerStatuses": [running(0)]});
+                self.model().put_by_others(key, pod);
+                continue;
+            }
+            if pod["status"]["phase"] != "Running" {
                 continue;
             }
             let (code, message) = &self.scout;
