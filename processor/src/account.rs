@@ -11,7 +11,10 @@ use penstock_sizing::{Bytes, Plan, Pool, record_charge};
 
 use crate::{
     control::{Control, InForce, Standing},
-    dispatch::pool::{Gate, PartitionFacts, PodFacts},
+    dispatch::{
+        engine::EngineFacts,
+        pool::{Gate, PartitionFacts, PodFacts},
+    },
     governor::Zone,
     law::Law,
     notices,
@@ -62,7 +65,7 @@ impl Sources<'_> {
         dispatched: &PartitionFacts,
     ) -> PartitionStatus {
         let engine = &dispatched.engine;
-        let watermark = engine.watermark.or(source.position);
+        let watermark = stands_at(engine, source.position);
         let between = |(end, watermark): (i64, i64)| u64::try_from(end - watermark).unwrap_or(0);
         let unfinished = source.end.zip(watermark).map(between);
         let permille = engine.hottest.map_or(0, |hottest| hottest.permille);
@@ -198,6 +201,13 @@ impl Sources<'_> {
     }
 }
 
+/// Where a partition stands: every record below is finished. Until one is in this epoch, such as
+/// after a restart behind a record that blocks, it stands at the oldest that is open, and with none
+/// where it reads next.
+fn stands_at(engine: &EngineFacts, position: Option<i64>) -> Option<i64> {
+    engine.watermark.or(engine.oldest_open).or(position)
+}
+
 /// Records that may still be admitted before the windows or the pod's bytes are used up.
 #[must_use]
 pub fn room(engines: &[PartitionFacts], pod: &PodFacts, plan: &Plan) -> u64 {
@@ -326,6 +336,29 @@ fn ceiling(permille: u32, service_micros: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispatch::engine::{Engine, Limits};
+
+    #[test]
+    fn a_partition_stands_at_the_record_that_blocks_it() {
+        let limits = Limits {
+            records: 1,
+            bytes: 1,
+            window: 1,
+            running: 1,
+            detached_running: 1,
+        };
+        let stands = |watermark, oldest_open| {
+            let engine = EngineFacts {
+                watermark,
+                oldest_open,
+                ..Engine::<()>::new(1, limits).facts()
+            };
+            stands_at(&engine, Some(511))
+        };
+        assert_eq!(stands(Some(260), Some(266)), Some(260));
+        assert_eq!(stands(None, Some(266)), Some(266), "read ahead to 511");
+        assert_eq!(stands(None, None), Some(511));
+    }
 
     #[test]
     fn the_hottest_key_sets_the_ceiling() {

@@ -89,7 +89,12 @@ impl Poison {
         let named =
             troubles.any(|one| one["partition"] == self.partition && one["offset"] == self.offset);
         let own = self.told(page);
-        named && own.is_some_and(|own| own["blockedKeys"] == 1 && own["held"] == self.held)
+        named
+            && own.is_some_and(|own| {
+                own["blockedKeys"] == 1
+                    && own["held"] == self.held
+                    && own["watermark"] == self.offset
+            })
     }
 
     /// What a pod tells of the partition, when the pod holds it.
