@@ -127,8 +127,11 @@ impl Within {
     }
 
     /// What the API server says against the change of an object that is stored.
+    ///
+    /// A patch, as a user's: a replacement would carry the version that kubectl read just before,
+    /// and be refused as a conflict when the operator wrote in between.
     pub(crate) fn change_refusal(&self, manifest: &str) -> Result<Option<String>, KubectlError> {
-        self.said("replace", manifest)
+        self.said("apply", manifest)
     }
 
     fn said(&self, verb: &str, manifest: &str) -> Result<Option<String>, KubectlError> {
