@@ -21,6 +21,7 @@ pub mod rivals;
 pub mod observed;
 pub mod staleness;
 pub mod recall;
+pub mod roster;
 pub mod status_page;
 pub mod readings;
 pub mod findings;

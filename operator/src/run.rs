@@ -20,7 +20,7 @@ use crate::{
     http::{Health, routes},
     leadership::Leadership,
     metrics::{Leads, Metrics},
-    pods::{self, Addresses},
+    pods,
     reconcile::{Context, validate::Policy},
     scrape,
     shared::Shared,
@@ -154,19 +154,15 @@ impl Stage {
         };
         let (triggers, triggered) = mpsc::channel(pods::TRIGGERS);
         let client = self.shared.context.cluster.client();
-        let addresses = Addresses::default();
+        let roster = self.shared.new_roster();
         let mut tasks = JoinSet::new();
         tasks.spawn(pods::follow(
             client,
             scope.clone(),
-            addresses.clone(),
+            Arc::clone(&roster),
             triggers.clone(),
         ));
-        tasks.spawn(scrape::rounds(
-            Arc::clone(&self.shared),
-            addresses,
-            triggers,
-        ));
+        tasks.spawn(scrape::rounds(Arc::clone(&self.shared), roster, triggers));
         let mut controllers = JoinSet::new();
         controllers.spawn(controller::run(
             Controlled {

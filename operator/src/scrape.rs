@@ -17,9 +17,10 @@ use kube::runtime::reflector::ObjectRef;
 
 use crate::{
     names,
-    pods::{Address, Addresses},
+    pods::SharedRoster,
     readings::PodReading,
     resource::EventPipeline,
+    roster::Address,
     shared::{Heard, Key, Shared, key},
     status_page,
 };
@@ -53,7 +54,7 @@ enum ScrapeError {
 /// Asks round after round for as long as it is polled; sends the pipelines of which there is news.
 pub async fn rounds(
     shared: Arc<Shared>,
-    addresses: Addresses,
+    roster: SharedRoster,
     triggers: mpsc::Sender<ObjectRef<EventPipeline>>,
 ) {
     let mut triggers = triggers;
@@ -71,7 +72,7 @@ pub async fn rounds(
             .collect();
         shared.forget_others(&there);
         shared.metrics.serves(there.len());
-        for pipeline in ask(&shared, &addresses, &due).await {
+        for pipeline in ask(&shared, &roster, &due).await {
             if triggers.send(pipeline).await.is_err() {
                 return;
             }
@@ -94,12 +95,12 @@ fn is_due(shared: &Shared, object: &EventPipeline, round: u64) -> bool {
 /// Asks every pod of these pipelines; answers those of which there is news.
 async fn ask(
     shared: &Shared,
-    addresses: &Addresses,
+    roster: &SharedRoster,
     due: &HashSet<Key>,
 ) -> Vec<ObjectRef<EventPipeline>> {
     let pipeline =
         |(namespace, _): &Key, address: &Address| (namespace.clone(), address.pipeline.clone());
-    let pods = addresses.all().into_iter();
+    let pods = roster.lock().addresses().into_iter();
     let pods: Vec<(Key, Address)> = pods
         .filter(|(pod, address)| due.contains(&pipeline(pod, address)))
         .collect();

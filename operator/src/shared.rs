@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::{
     metrics::Metrics,
+    pods::SharedRoster,
     readings::{FleetReading, PodReading},
     reconcile::{Context, observe::Surroundings},
     resource::EventPipeline,
@@ -29,6 +30,7 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// The pipelines, one store for each watch.
     pub stores: RwLock<Vec<Store<EventPipeline>>>,
+    roster: RwLock<SharedRoster>,
     readings: Mutex<HashMap<Key, FleetReading>>,
     attempts: Mutex<HashMap<Key, u32>>,
 }
@@ -41,6 +43,7 @@ impl Shared {
             context,
             metrics,
             stores: RwLock::default(),
+            roster: RwLock::default(),
             readings: Mutex::default(),
             attempts: Mutex::default(),
         }
@@ -52,12 +55,21 @@ impl Shared {
         self.stores.read().iter().flat_map(Store::state).collect()
     }
 
+    /// Begins another roster of pods, for a watch to write into.
+    #[must_use]
+    pub fn new_roster(&self) -> SharedRoster {
+        let roster = SharedRoster::default();
+        *self.roster.write() = Arc::clone(&roster);
+        roster
+    }
+
     /// What is known of a pipeline beside the API server.
     #[must_use]
     pub fn surroundings(&self, object: &EventPipeline) -> Surroundings {
         let reading = self.readings.lock().get(&key(object)).cloned();
         Surroundings {
             now: Timestamp::now(),
+            crew: self.roster.read().lock().crew(object),
             reading: reading.unwrap_or_default(),
             rivals: rivals::of(object, &self.pipelines()),
         }

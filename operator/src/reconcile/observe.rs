@@ -1,8 +1,8 @@
 //! Reads everything that a reconcile decides by.
 //! Layer: shell
 //!
-//! The objects under our names, whoever made them, and the pods. Pods, and everything that follows,
-//! are read straight from the API server; a child of ours is not read again while all of this holds:
+//! The objects under our names, whoever made them, and the pods. A child of ours is not read again
+//! while all of this holds:
 //!
 //! - its watch shows the very uid and version that we read, or that the answer to our own write
 //!   told, so what is used is never older than our own writes; a later change by anybody is brought
@@ -13,6 +13,9 @@
 //! only to be told: before anything is created under a name, that name is read (`reconcile.rs`).
 //! Every write names the uid and the version that it replaces, so one that was decided by an older
 //! child is refused.
+//!
+//! Pods are those that their watch shows, which may be older than our own writes (`roster.rs` says
+//! why that does no harm); until it has shown everything, and for a pause or a drain, they are read.
 
 use futures::future::try_join_all;
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
@@ -23,9 +26,10 @@ use crate::{
     call::CallError,
     kinds::Kind,
     names,
-    observed::{Existing, Observed, Owner, PodFacts, Rival, ScoutFacts},
+    observed::{Existing, Observed, Owner, Rival},
     readings::FleetReading,
     recall::Recalled,
+    roster::Crew,
     subject::Subject,
 };
 
@@ -34,6 +38,8 @@ use crate::{
 pub struct Surroundings {
     /// When.
     pub now: Timestamp,
+    /// The pods that the watch shows, when they need not be read.
+    pub crew: Option<Crew>,
     /// What the fleet's pods said last.
     pub reading: FleetReading,
     /// Pipelines of the same consumer group.
@@ -54,32 +60,34 @@ pub async fn observe(
     let names = names.chain([(Kind::NetworkPolicy, scouts)]);
     let now = surroundings.now;
     let children = names.map(|child| known(context, subject, child, now));
-    let selector = format!("{}={}", names::PIPELINE, subject.name);
-    let (children, pods) = futures::future::try_join(
-        try_join_all(children),
-        context.cluster.list::<Pod>(&subject.namespace, &selector),
-    )
-    .await?;
+    let crew = crew(context, subject, surroundings.crew);
+    let (children, crew) = futures::future::try_join(try_join_all(children), crew).await?;
     let believed_absent = children
         .iter()
         .filter_map(Looked::believed_absent)
         .collect();
-    let of = |component| pods.items.iter().filter(move |pod| is(pod, component));
     Ok(Observed {
         now,
         children: children.into_iter().filter_map(Looked::there).collect(),
         believed_absent,
-        pods: of(names::PROCESSOR).map(PodFacts::of).collect(),
-        scouts: of(names::SCOUT)
-            .filter(|pod| {
-                Owner::of(pod.metadata.owner_references.as_deref(), subject) == Owner::Ours
-            })
-            .filter(|pod| pod.metadata.deletion_timestamp.is_none())
-            .map(ScoutFacts::of)
-            .collect(),
+        pods: crew.fleet,
+        scouts: crew.scouts,
         reading: surroundings.reading,
         rivals: surroundings.rivals,
     })
+}
+
+async fn crew(
+    context: &Context,
+    subject: &Subject,
+    shown: Option<Crew>,
+) -> Result<Crew, CallError> {
+    if let Some(shown) = shown {
+        return Ok(shown);
+    }
+    let selector = format!("{}={}", names::PIPELINE, subject.name);
+    let pods = context.cluster.list::<Pod>(&subject.namespace, &selector);
+    Ok(Crew::listed(&pods.await?.items, subject))
 }
 
 /// What there is under a name.
@@ -144,11 +152,4 @@ pub(super) fn as_existing(
         owner: Owner::of(found.metadata.owner_references.as_deref(), subject),
         body: serde_json::to_value(found).expect("an object that was read can be written"),
     }
-}
-
-fn is(pod: &Pod, component: &str) -> bool {
-    let labels = pod.metadata.labels.as_ref();
-    labels
-        .and_then(|labels| labels.get(names::COMPONENT))
-        .is_some_and(|is| is == component)
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A life that comes by every write that the operator has. Each step ends at rest.
-async fn life(world: &mut World) {
+pub(crate) async fn life(world: &mut World) {
     let mut first = spec();
     first.as_object_mut().expect("as set up").remove("replicas");
     first["autoscaling"] = json!({"mode": "External", "minReplicas": 2, "maxReplicas": 4});
@@ -45,7 +45,7 @@ async fn life(world: &mut World) {
 }
 
 /// What is left at the end, without versions: those count writes, which are compared by themselves.
-fn remains(world: &World) -> BTreeMap<Key, Value> {
+pub(crate) fn remains(world: &World) -> BTreeMap<Key, Value> {
     let model = world.model();
     let objects = model.objects.iter().map(|(key, object)| {
         let mut object = object.clone();

@@ -11,4 +11,5 @@ mod paths;
 mod remembered;
 mod rights;
 mod stale;
+mod watched;
 mod world;

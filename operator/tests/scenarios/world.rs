@@ -12,16 +12,18 @@ use std::{
 
 use hyper::{Request, Response};
 use k8s_openapi::jiff::Timestamp;
-use kube::{Client, client::Body};
+use kube::{Client, client::Body, runtime::watcher::Event};
 use penstock_operator::{
     api::Cluster,
     kinds::Kind,
     leadership::Leadership,
     names,
     observed::Rival,
+    pods::take,
     readings::{FleetReading, PodReading},
     reconcile::{Context, Error, observe::Surroundings, reconcile, validate::Policy},
     resource::EventPipeline,
+    roster::Roster,
 };
 use serde_json::{Value, json};
 
@@ -38,6 +40,10 @@ pub(crate) const USABLE: &str = r#"{"brokers":3,"partitions":12,
 pub(crate) struct World {
     model: Arc<Mutex<Model>>,
     pub(crate) context: Context,
+    /// How soon the watch on pods shows what was done.
+    pub(crate) delivery: Delivery,
+    /// The pods as their watch shows them.
+    pub(crate) roster: Mutex<Roster>,
     pub(crate) now: Timestamp,
     /// Exit code and message of every scout.
     pub(crate) scout: (i32, String),
@@ -47,6 +53,15 @@ pub(crate) struct World {
     pub(crate) rivals: Vec<Rival>,
     /// What the pods say; nothing while `None`.
     pub(crate) reading: Option<PodReading>,
+}
+
+/// How soon a watch shows what was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Before the next reconcile.
+    Prompt,
+    /// After the next one, which decides by an older picture.
+    Late,
 }
 
 /// What becomes of pods.
@@ -63,6 +78,11 @@ pub(crate) fn client(model: Arc<Mutex<Model>>) -> Client {
     let service = tower::service_fn(move |request: Request<Body>| {
         let model = Arc::clone(&model);
         async move {
+            let query = request.uri().query().unwrap_or_default();
+            if query.contains("watch=true") {
+                // nothing happens after the list that a watch begins with
+                return std::future::pending().await;
+            }
             let (parts, body) = request.into_parts();
             let body = body.collect_bytes().await?.to_vec();
             let answer = model
@@ -94,6 +114,8 @@ impl World {
                 instance: "operator-0".to_owned(),
                 memory: Arc::default(),
             },
+            delivery: Delivery::Prompt,
+            roster: Mutex::default(),
             now: "2026-11-25T12:00:00Z".parse().expect("as set up"),
             scout: (0, USABLE.to_owned()),
             kubelet: Kubelet::Runs,
@@ -177,12 +199,25 @@ impl World {
             return Ok(None);
         };
         let object: EventPipeline = serde_json::from_value(object).expect("an object");
-        self.watch();
-        self.reconcile_as_seen(&object).await
+        if self.delivery == Delivery::Prompt {
+            self.watch();
+            return self.reconcile_as_seen(&object).await;
+        }
+        self.watch_children();
+        let now = self.model().objects.clone();
+        let ended = self.reconcile_as_seen(&object).await;
+        self.watch_pods(&now);
+        ended
     }
 
-    /// The watches on children show everything as it is now.
+    /// The watches show everything as it is now.
     pub(crate) fn watch(&self) {
+        self.watch_children();
+        let now = self.model().objects.clone();
+        self.watch_pods(&now);
+    }
+
+    fn watch_children(&self) {
         for kind in Kind::ALL {
             let resource = kind.identity()[3];
             let model = self.model();
@@ -201,6 +236,18 @@ impl World {
         }
     }
 
+    fn watch_pods(&self, objects: &BTreeMap<Key, Value>) {
+        let mut roster = self.roster.lock().expect("as set up");
+        let pods = objects.iter();
+        let pods = pods.filter(|((resource, ..), _)| resource == "pods");
+        take(&mut roster, &None, Event::Init);
+        for (_, pod) in pods {
+            let pod = serde_json::from_value(pod.clone()).expect("a pod");
+            take(&mut roster, &None, Event::InitApply(pod));
+        }
+        take(&mut roster, &None, Event::InitDone);
+    }
+
     /// One reconcile of the object as the watch showed it.
     pub(crate) async fn reconcile_as_seen(
         &self,
@@ -217,6 +264,7 @@ impl World {
         });
         let surroundings = Surroundings {
             now: self.now,
+            crew: self.roster.lock().expect("as set up").crew(object),
             reading: FleetReading {
                 pods: pods.collect(),
             },
@@ -227,6 +275,10 @@ impl World {
 
     /// Reconciles while anything changes. A dead operator is started again.
     pub(crate) async fn settle(&self) {
+        let mut rests = match self.delivery {
+            Delivery::Prompt => 1,
+            Delivery::Late => 3,
+        };
         for _ in 0..40 {
             let before = self.counts();
             let ended = self.reconcile().await;
@@ -238,9 +290,13 @@ impl World {
             };
             if std::mem::take(&mut self.model().dead) {
                 self.context.memory.begin();
+                *self.roster.lock().expect("as set up") = Roster::default();
             }
             let after = self.counts();
             if before == after && moved == Moved::Nothing && ended.is_ok() {
+                rests -= 1;
+            }
+            if rests == 0 {
                 return;
             }
         }
