@@ -124,9 +124,7 @@ impl Scenario {
                 churn::churn(rig, length.pick([2, 4, 15]), records)
             }
             Self::Sigterm => sigterm(rig, records),
-            // Eight seconds and a heartbeat that was due are about the broker's own session with its
-            // controller: it then took no record for a minute, twice in five runs.
-            Self::BrokerStop => broker_stop(rig, length.pick([5, 5, 30]), records),
+            Self::BrokerStop => broker_stop(rig, length.pick([5, 9, 30]), records),
             Self::SinkRefusal => refusal::sink_refusal(rig, length.pick([5, 15, 60]), records),
             Self::Secured => secured::secured(rig, records),
             Self::Replay => replay::replay(rig, length.pick([1, 5, 60]), records),
